@@ -1,0 +1,7 @@
+"""python -m consignee"""
+
+import sys
+
+from consignee.cli import main
+
+sys.exit(main())

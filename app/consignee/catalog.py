@@ -1,0 +1,100 @@
+"""The destination types that this service knows, and the way from what a customer sent to checked fields."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from marshmallow import ValidationError
+from marshmallow.fields import Field
+
+from consignee.destination import Destination, Draft
+from consignee.egress import Policy
+from consignee.errors import InvalidDestination, StoreError
+from consignee.providers.base import Provider
+from consignee.providers.fields import DestinationFields
+
+
+class Catalog:
+    """Providers by type, each with its schema."""
+
+    def __init__(self, providers: Iterable[Provider], policy: Policy) -> None:
+        self._providers = {provider.type: provider for provider in providers}
+        self._schemas = {name: provider.fields(policy) for name, provider in self._providers.items()}
+        self._aliases = {alias: one.type for one in self._providers.values() for alias in one.aliases}
+        self._common = DestinationFields(policy)
+
+    @property
+    def types(self) -> list[str]:
+        """The names of the types."""
+        return list(self._providers)
+
+    def provider(self, draft: Draft) -> Provider:
+        """Return the provider of a destination; raises StoreError if its type is not served any more."""
+        if draft.type not in self._providers:
+            raise StoreError(f"destinations of type {draft.type!r} are not served here any more")
+        return self._providers[draft.type]
+
+    def parse(self, values: Mapping[str, Any]) -> Draft:
+        """Return the checked fields of a new destination; raises InvalidDestination with every wrong field."""
+        kind = self._type(values.get("type"))
+        schema = self._schemas[kind] if kind else self._common
+        errors: dict[str, Any] = {} if kind else {"type": [self._type_problem(values.get("type"))]}
+        try:
+            draft = schema.draft(kind or "", values)
+        except ValidationError as error:
+            errors.update(error.messages_dict)
+        if errors:
+            raise InvalidDestination(errors)
+        return draft
+
+    def merge(self, destination: Destination, values: Mapping[str, Any]) -> Draft:
+        """Return the checked fields after a partial update: what is left out stays, and so does an empty secret."""
+        kind = self._type(values.get("type")) if "type" in values else destination.type
+        secret = self._schemas[kind or destination.type].secret_names
+        given = {name: value for name, value in values.items() if name not in secret or value not in ("", None)}
+        return self.parse({**raw(destination), **given})
+
+    def view(self, draft: Draft) -> dict[str, Any]:
+        """Return the non-secret fields of the draft's own type, null where not set, and which secrets are set."""
+        schema = self._schemas.get(draft.type, self._common)
+        settings = {name: draft.settings.get(name) for name in schema.setting_names}
+        return {**settings, "secrets_set": [name for name in schema.secret_names if draft.secrets.get(name)]}
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return the types with their fields: what a form or a page of documentation is drawn from."""
+        return [
+            {
+                "type": provider.type,
+                "label": provider.label,
+                "fields": [_describe(name, field) for name, field in self._schemas[name_].fields.items()],
+            }
+            for name_, provider in self._providers.items()
+        ]
+
+    def _type(self, value: object) -> str | None:
+        if not isinstance(value, str):
+            return None
+        value = self._aliases.get(value, value)
+        return value if value in self._providers else None
+
+    def _type_problem(self, value: object) -> str:
+        if value is None or value == "":
+            return "is required"
+        return "must be one of " + ", ".join(self._providers)
+
+
+def raw(draft: Draft) -> dict[str, Any]:
+    """Return a draft's fields as a customer would send them, the secrets revealed."""
+    secrets = {name: secret.reveal() for name, secret in draft.secrets.items()}
+    return {"type": draft.type, "name": draft.name, "enabled": draft.enabled, **draft.settings, **secrets}
+
+
+def _describe(name: str, field: Field[Any]) -> dict[str, Any]:
+    choices: Mapping[str, str] = field.metadata.get("choices", {})
+    return {
+        "name": name,
+        "label": field.metadata["label"],
+        "required": field.required,
+        "secret": bool(field.metadata.get("secret")),
+        "help": field.metadata.get("help", ""),
+        "choices": [{"value": value, "label": label} for value, label in choices.items()],
+    }

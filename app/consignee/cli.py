@@ -1,0 +1,65 @@
+"""The command: serve, check, keys, config, demo."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from consignee import __version__
+
+_COMMANDS = {
+    "serve": "serve the API over HTTP until SIGTERM",
+    "check": "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
+    "keys": "create, list or revoke API keys, also while the server runs",
+    "config": "show the effective settings, secrets hidden",
+    "demo": "the tour: a storage server, this service, and every step in between",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parsed = _parser().parse_args(arguments)
+    # Each command is a module of its own, so that `--version` and `--help` load nothing else.
+    run: Callable[[argparse.Namespace], int] = importlib.import_module(f"consignee.commands.{parsed.command}").run
+    from consignee.errors import ConsigneeError
+
+    try:
+        return run(parsed)
+    except ConsigneeError as error:
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _refuse(message: str) -> int:
+    print(f"consignee: {message}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="consignee", description="Puts files into your customers' own cloud storage.")
+    parser.add_argument("--version", action="version", version=f"consignee {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    by_name = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
+    for name in ("serve", "check", "keys", "config"):
+        by_name[name].add_argument("--config", type=Path, metavar="FILE", help="settings, in TOML")
+    by_name["serve"].add_argument("--host", help="address to listen on")
+    by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
+    by_name["check"].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
+    _add_keys(by_name["keys"])
+    by_name["demo"].add_argument("--once", action="store_true", help="end after the tour")
+    return parser
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make a key for an account, and show it this once")
+    create.add_argument("--account", required=True, metavar="NAME", help="the account that the key is for")
+    actions.add_parser("list", help="list the keys, without the keys themselves")
+    revoke = actions.add_parser("revoke", help="make a key useless, at once")
+    revoke.add_argument("id", metavar="ID", help="the key's id, from the list")
+    for action in actions.choices.values():
+        action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings, in TOML")

@@ -1,0 +1,86 @@
+"""consignee keys: makes, lists and revokes API keys, through the running server if there is one."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from consignee.accounts import Accounts
+from consignee.control import is_served, socket_path
+from consignee.errors import ConsigneeError
+from consignee.opening import open_store
+from consignee.settings import Settings, load_settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the new key, or the keys there are."""
+    settings = load_settings(arguments.config)
+    for line in asyncio.run(_run(settings, arguments)):
+        print(line)  # noqa: T201
+    return 0
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> list[str]:
+    async with _keys(settings) as keys:
+        if arguments.action == "create":
+            return [await keys.create(arguments.account)]
+        if arguments.action == "revoke":
+            await keys.revoke(arguments.id)
+            return [f"revoked {arguments.id}"]
+        return [f"{key['id']}  {key['account']}  {key['created_at']}" for key in await keys.list()]
+
+
+class _Direct:
+    """The keys in a store that nobody else has open."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def create(self, account: str) -> str:
+        return await self._accounts.create_key(account)
+
+    async def list(self) -> list[Mapping[str, Any]]:
+        return [vars(key) for key in await self._accounts.list_keys()]
+
+    async def revoke(self, id: str) -> None:  # noqa: A002
+        await self._accounts.revoke_key(id)
+
+
+class _Remote:
+    """The keys of a running server, through its control socket."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def create(self, account: str) -> str:
+        return str((await self._ask("POST", "/keys", {"account": account}))["api_key"])
+
+    async def list(self) -> list[Mapping[str, Any]]:
+        return list((await self._ask("GET", "/keys"))["keys"])
+
+    async def revoke(self, id: str) -> None:  # noqa: A002
+        await self._ask("DELETE", f"/keys/{id}")
+
+    async def _ask(self, method: str, path: str, content: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+        async with self._session.request(method, f"http://control{path}", json=content) as response:
+            answer: Mapping[str, Any] = json.loads(await response.read())
+        if not answer["request_info"]["success"]:
+            raise ConsigneeError(answer["request_info"]["message"])
+        return answer
+
+
+@asynccontextmanager
+async def _keys(settings: Settings) -> AsyncIterator[_Direct | _Remote]:
+    Path(settings.store.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket_path(settings.store.path) as path:
+        if is_served(path):
+            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=path), trust_env=False) as session:
+                yield _Remote(session)
+                return
+    async with open_store(settings) as store:
+        yield _Direct(Accounts(store, fixed=settings.accounts.fixed))

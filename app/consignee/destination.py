@@ -1,0 +1,62 @@
+"""Destination: a customer's bucket, as it is known to us. And how one becomes a stored document and back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from consignee.secret import Sealer, Secret
+from consignee.store import Document
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """The checked fields of a destination, as a customer gave them."""
+
+    type: str
+    name: str
+    enabled: bool
+    settings: Mapping[str, str]
+    secrets: Mapping[str, Secret]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destination(Draft):
+    """A destination; `found` is what its storage told us about it, such as the bucket's region. Times are ISO 8601, UTC."""
+
+    account: str
+    id: str
+    revision: int
+    created_at: str
+    updated_at: str
+    found: Mapping[str, str] = field(default_factory=dict)
+    last_test: Mapping[str, Any] | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """The part that a customer decides."""
+        return Draft(type=self.type, name=self.name, enabled=self.enabled, settings=self.settings, secrets=self.secrets)
+
+
+def to_data(destination: Destination, sealer: Sealer) -> dict[str, Any]:
+    """Return the stored form of what is about to be saved as `destination.revision`, its secrets sealed for just that."""
+    place: dict[str, Any] = {"account": destination.account, "id": destination.id, "revision": destination.revision}
+    return {
+        "type": destination.type,
+        "name": destination.name,
+        "enabled": destination.enabled,
+        "settings": dict(destination.settings),
+        "secrets": {name: sealer.seal(secret, **place, field=name) for name, secret in destination.secrets.items()},
+        "found": dict(destination.found),
+        "created_at": destination.created_at,
+        "updated_at": destination.updated_at,
+        "last_test": destination.last_test,
+    }
+
+
+def from_document(document: Document, sealer: Sealer) -> Destination:
+    """Return the destination in a stored document; raises StoreError if a secret was altered or sealed with another key."""
+    data: dict[str, Any] = dict(document.data)
+    place: dict[str, Any] = {"account": document.account, "id": document.id, "revision": document.revision}
+    sealed: Mapping[str, str] = data.pop("secrets")
+    secrets = {name: sealer.open(text, **place, field=name) for name, text in sealed.items()}
+    return Destination(**data, **place, secrets=secrets)

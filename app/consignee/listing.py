@@ -1,0 +1,69 @@
+"""How a list of destinations is searched, filtered, sorted and cut into pages."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consignee.destination import Destination
+
+PAGE_SIZE: Final = 10
+LARGEST_PAGE: Final = 100
+
+SORTS: Final[dict[str, Callable[[Destination], Any]]] = {
+    "name": lambda one: (one.name.casefold(), one.name),
+    "type": lambda one: one.type,
+    "created_at": lambda one: one.created_at,
+}
+DIRECTIONS: Final = ("ascending", "descending")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What to list. Without `sort_by`, in the order of creation."""
+
+    search_term: str = ""
+    enabled: bool | None = None
+    type: str | None = None
+    sort_by: str | None = None
+    sort_direction: str = "ascending"
+    page: int = 1
+    page_size: int = PAGE_SIZE
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of destinations, and of how many in all it is a part."""
+
+    destinations: Sequence[Destination]
+    number: int
+    size: int
+    total: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return the numbers of the page as they are answered."""
+        return {
+            "current_page": self.number,
+            "page_size": self.size,
+            "count_this_page": len(self.destinations),
+            "total_count": self.total,
+            "total_pages": -(-self.total // self.size),
+        }
+
+
+def paginate(destinations: Iterable[Destination], listing: Listing) -> Page:
+    """Return the page that was asked for; one past the end is empty."""
+    chosen = [one for one in destinations if _wanted(one, listing)]
+    if listing.sort_by:
+        chosen.sort(key=SORTS[listing.sort_by])
+    if listing.sort_direction == "descending":
+        chosen.reverse()
+    begin = (listing.page - 1) * listing.page_size
+    return Page(chosen[begin : begin + listing.page_size], listing.page, listing.page_size, len(chosen))
+
+
+def _wanted(one: Destination, listing: Listing) -> bool:
+    return (
+        listing.search_term.casefold() in one.name.casefold()
+        and listing.enabled in (None, one.enabled)
+        and listing.type in (None, one.type)
+    )

@@ -1,0 +1,45 @@
+"""The guarded sessions of one service, and which of them a destination type uses."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from consignee.egress import AllowRule, Policy, open_session
+from consignee.providers.base import Provider
+from consignee.settings import EgressSettings, ProviderSettings, Settings
+from consignee.transport import Trace, Transport, trace_config
+
+
+def policy(settings: EgressSettings) -> Policy:
+    """Return the egress policy that the settings describe."""
+    allow = tuple(AllowRule.parse(entry) for entry in settings.allow)
+    return Policy(allow=allow, allow_http=settings.allow_http, allow_names=settings.allow_names)
+
+
+class Outlets:
+    """One session for what customers name, and one for the operator's own endpoints; neither carries the other's requests."""
+
+    def __init__(self, customers: aiohttp.ClientSession, operators: aiohttp.ClientSession, settings: Settings) -> None:
+        self._customers = customers
+        self._operators = operators
+        self._settings = settings
+
+    def transport(self, provider: Provider, trace: Trace | None = None) -> Transport:
+        """Return the transport for a destination of a provider."""
+        own = self._settings.providers.get(provider.type, ProviderSettings()).endpoint_url
+        return Transport(self._operators if own else self._customers, endpoint_url=own, trace=trace)
+
+
+@asynccontextmanager
+async def open_outlets(settings: Settings, *, resolver: AbstractResolver | None = None) -> AsyncIterator[Outlets]:
+    """Yield the sessions, and close them; `resolver` takes the place of the system's."""
+    rules = policy(settings.egress)
+    hooks = [trace_config()]
+    ca_file = settings.egress.ca_file
+    async with (
+        open_session(rules, resolver=resolver, ca_file=ca_file, trace_configs=hooks) as customers,
+        open_session(rules, trusted=True, resolver=resolver, ca_file=ca_file, trace_configs=hooks) as operators,
+    ):
+        yield Outlets(customers, operators, settings)

@@ -1,0 +1,168 @@
+"""The fields of a destination, described once: validation, redaction, `GET /destination-types` and forms follow from here."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+
+from consignee import path_prefix
+from consignee.destination import Draft
+from consignee.egress import EndpointInvalid, Policy
+from consignee.secret import Secret
+
+_MESSAGES: Final[dict[str, Any]] = {
+    "required": "is required",
+    "null": "is required",
+    "invalid": "must be a string",
+    "invalid_utf8": "must be valid UTF-8",
+}
+NAME_LENGTH: Final = 200
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+
+
+def text_problem(value: str) -> str | None:
+    """Return what makes a string unfit to be stored or sent anywhere, or None."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "must be valid Unicode, without lone surrogates"
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        return "must not contain control characters"
+    return None
+
+
+class Text(fields.String):
+    """A string that can be stored, sent and shown."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if problem := text_problem(text):
+            raise ValidationError(problem)
+        return text
+
+
+class Truth(fields.Field[bool]):
+    """JSON's true and false, and what forms send for them: true, false, 1, 0 in any case."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        word = str(value).lower() if isinstance(value, str | int) else ""
+        if word in _TRUE:
+            return True
+        if word in _FALSE:
+            return False
+        raise ValidationError("must be true or false")
+
+
+class Endpoint(Text):
+    """The URL of a storage service: scheme, host and port, judged by the egress policy that its schema was given."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        assert isinstance(self.parent, DestinationFields)
+        try:
+            return self.parent.policy.parse_endpoint(text).url
+        except EndpointInvalid as error:
+            raise ValidationError(str(error)) from error
+
+
+Check = Callable[[str], None]
+
+
+def text(
+    label: str,
+    *,
+    required: bool = False,
+    secret: bool = False,
+    help: str = "",  # noqa: A002
+    choices: Mapping[str, str] | None = None,
+    check: Check | None = None,
+    longest: int = 1024,
+    field: type[Text] = Text,
+) -> Text:
+    """Describe one field: `choices` maps what is sent to what a person reads, `longest` is in characters."""
+    metadata = {"label": label, "secret": secret, "help": help, "choices": dict(choices or {})}
+    checks = [_at_most(longest)] + ([check] if check else [])
+    return field(required=required, allow_none=False, validate=checks, error_messages=_MESSAGES, metadata=metadata)
+
+
+def _at_most(longest: int) -> Check:
+    def check(value: str) -> None:
+        if len(value) > longest:
+            raise ValidationError(f"must not be longer than {longest} characters")
+
+    return check
+
+
+def matching(pattern: str, what: str) -> Check:
+    """Return a check that a whole string matches `pattern`; `what` completes the sentence "must be ..."."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> None:
+        if not compiled.fullmatch(value):
+            raise ValidationError(f"must be {what}")
+
+    return check
+
+
+def _prefix(value: str) -> None:
+    if found := path_prefix.problems(value):
+        raise ValidationError(found)
+
+
+def _not_blank(value: str) -> None:
+    if not value.strip():
+        raise ValidationError(_MESSAGES["required"])
+
+
+def prefix(label: str = "Path prefix") -> Text:
+    """Describe the path prefix of a destination."""
+    tokens = ", ".join(f"%{token}%" for token in path_prefix.TOKENS)
+    return text(label, help=f"Folder of the files in the bucket; may hold {tokens}.", check=_prefix)
+
+
+class DestinationFields(Schema):
+    """The fields of every type; each type's own follow in its module. `prefix_field` names the one with the path prefix."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    prefix_field: ClassVar[str] = ""
+
+    name = text("Name", required=True, check=_not_blank, longest=NAME_LENGTH)
+    enabled = Truth(
+        required=True,
+        error_messages=_MESSAGES,
+        metadata={"label": "Enabled", "help": "Whether result sets are delivered to it."},
+    )
+
+    def __init__(self, policy: Policy = Policy()) -> None:  # noqa: B008
+        super().__init__()
+        self.policy = policy
+
+    @pre_load
+    def _drop_empty(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None and value != ""}
+
+    @property
+    def secret_names(self) -> list[str]:
+        """The names of the fields that must never be shown."""
+        return [name for name, field in self.fields.items() if field.metadata.get("secret")]
+
+    @property
+    def setting_names(self) -> list[str]:
+        """The names of this type's own fields that may be shown."""
+        return [name for name in self.fields if name not in ("name", "enabled", *self.secret_names)]
+
+    def draft(self, type: str, values: Mapping[str, Any]) -> Draft:  # noqa: A002
+        """Return the checked fields; raises marshmallow's ValidationError with every wrong field at once."""
+        loaded: dict[str, Any] = self.load(values)
+        return Draft(
+            type=type,
+            name=loaded["name"],
+            enabled=loaded["enabled"],
+            settings={name: loaded[name] for name in self.setting_names if name in loaded},
+            secrets={name: Secret(loaded[name]) for name in self.secret_names if name in loaded},
+        )

@@ -1,0 +1,218 @@
+"""Destinations: create, list, get, update, delete, test. What HTTP does goes through here, and so can you.
+
+async with open_destinations(settings) as destinations:
+    destination = await destinations.create("some-account", {"type": "s3", "name": "Mine", ...})
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from consignee.catalog import Catalog
+from consignee.destination import Destination, Draft, from_document, to_data
+from consignee.errors import Conflict, LimitReached, NotFound
+from consignee.listing import Listing, Page, paginate
+from consignee.secret import Sealer
+from consignee.settings import LimitsSettings
+from consignee.store import Document, Store
+from consignee.tester import Tester
+from consignee.verification import Report
+
+KIND: Final = "destinations"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many of something an account has, and may have."""
+
+    used: int
+    limit: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return the numbers as they are answered."""
+        return {"used": self.used, "limit": self.limit, "available": max(0, self.limit - self.used)}
+
+
+class Destinations:
+    """The destinations of all accounts. Every method takes the account; what belongs to another does not exist."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sealer: Sealer,
+        catalog: Catalog,
+        tester: Tester,
+        limits: LimitsSettings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.store = store
+        self.catalog = catalog
+        self._sealer = sealer
+        self._tester = tester
+        self._limits = limits
+        self._now = now
+        self._random = random
+
+    async def create(self, account: str, values: Mapping[str, Any]) -> Destination:
+        """Check, prove if enabled, and save a new destination.
+
+        Raises InvalidDestination, LimitReached, VerificationFailed (then nothing is saved) or StoreError.
+        """
+        draft = self.catalog.parse(values)
+        limit = (await self._room(account)).limit
+        report = await self._prove(draft, {}) if draft.enabled else None
+        now = self._timestamp()
+        made = Destination(**vars(draft), account=account, id="", revision=0, created_at=now, updated_at=now)
+        made = self._remember(made, report)
+        while True:
+            with suppress(Conflict):  # the id is taken: try another
+                return await self._save(replace(made, id=self._random(4).hex().upper()), limit=limit)
+
+    async def get(self, account: str, id: str) -> Destination:  # noqa: A002
+        """Return a destination; raises NotFound."""
+        document = await self.store.get(KIND, account, id)
+        if document is None:
+            raise NotFound("There is no such destination.")
+        return self._read(document)
+
+    async def list(self, account: str, listing: Listing = Listing()) -> Page:  # noqa: B008
+        """Return a page of the account's destinations."""
+        return paginate(map(self._read, await self.store.list(KIND, account)), listing)
+
+    async def usage(self, account: str) -> Usage:
+        """Return how many destinations the account has and may have."""
+        return Usage(await self.store.count(KIND, account), self._limits.destinations_per_account)
+
+    async def usages(self, account: str) -> dict[str, Usage]:
+        """Return the account's usage of everything that has a limit, by kind."""
+        collections = Usage(await self.store.count("collections", account), self._limits.collections_per_account)
+        return {KIND: await self.usage(account), "collections": collections}
+
+    async def update(self, account: str, id: str, values: Mapping[str, Any]) -> Destination:  # noqa: A002
+        """Change what is given, after a test of the merged destination if deliveries depend on the change.
+
+        Raises what `create` raises, NotFound, and Conflict if somebody else changed it meanwhile; then nothing has changed.
+        """
+        before = await self.get(account, id)
+        draft = self.catalog.merge(before, values)
+        found = before.found if _same_place(before, draft) else {}
+        report = await self._prove(draft, found) if needs_test(before, draft) else None
+        last_test = before.last_test if _same_way(before, draft) else None
+        after = replace(before, **vars(draft), found=found, last_test=last_test, updated_at=self._timestamp())
+        return await self._replace(before, self._remember(after, report))
+
+    async def delete(self, account: str, id: str) -> None:  # noqa: A002
+        """Remove a destination; raises NotFound. Nothing in the bucket is touched."""
+        while True:
+            document = await self.store.get(KIND, account, id)
+            if document is None:
+                raise NotFound("There is no such destination.")
+            with suppress(Conflict):  # changed meanwhile: what is there now is to go just the same
+                return await self.store.remove(KIND, account, id, replaces=document.revision)
+
+    async def test(self, values: Mapping[str, Any]) -> Report:
+        """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""
+        return await self._prove(self.catalog.parse(values), {})
+
+    async def test_saved(self, account: str, id: str, *, patient: bool = False) -> Report:  # noqa: A002
+        """Test a saved destination, remember the outcome and return it, good or bad; raises NotFound.
+
+        A patient caller waits for its turn as long as it takes; another gets RateLimited after the time of one test.
+        """
+        destination = await self.get(account, id)
+        report = await self._tester.test(destination, destination.found, patient=patient)
+        with suppress(Conflict, NotFound):  # the outcome is about what no longer is
+            await self._replace(destination, self._remember(destination, report))
+        return report
+
+    async def verify(self, account: str, ids: Iterable[str] | None = None) -> AsyncGenerator[tuple[str, Report], None]:
+        """Test many saved destinations, or all, some at once; yield each id with its report as it ends.
+
+        Raises NotFound, before any test, if one of them does not exist.
+        """
+        if ids is None:
+            ids = [document.id for document in await self.store.list(KIND, account)]
+        chosen = dict.fromkeys(ids)
+        for one in chosen:
+            await self.get(account, one)
+        tasks = [asyncio.create_task(self._verify_one(account, one)) for one in chosen]
+        try:
+            for done in asyncio.as_completed(tasks):
+                if outcome := await done:
+                    yield outcome
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _verify_one(self, account: str, id: str) -> tuple[str, Report] | None:  # noqa: A002
+        try:
+            return id, await self.test_saved(account, id, patient=True)
+        except NotFound:  # removed while it waited for its turn
+            return None
+
+    async def _room(self, account: str) -> Usage:
+        usage = await self.usage(account)
+        if usage.used >= usage.limit:
+            raise LimitReached(f"This account has {usage.used} destinations, and may have {usage.limit}.")
+        return usage
+
+    async def _prove(self, draft: Draft, found: Mapping[str, str]) -> Report:
+        report = await self._tester.test(draft, found)
+        report.require_ok()
+        return report
+
+    def _remember(self, destination: Destination, report: Report | None) -> Destination:
+        if report is None:
+            return destination
+        outcome = {"ok": report.ok, "at": self._timestamp(), "connectivity": report.to_json()}
+        return replace(destination, last_test=outcome, found={**destination.found, **report.found})
+
+    async def _replace(self, before: Destination, after: Destination) -> Destination:
+        while True:
+            with suppress(Conflict):
+                return await self._save(after)
+            latest = await self.get(before.account, before.id)
+            if latest.draft != before.draft:
+                raise Conflict("The destination was changed meanwhile: read it again, then repeat the change.")
+            # Only the outcome of a test was saved meanwhile: that takes nothing from this change.
+            if after.last_test == before.last_test:
+                after = replace(after, last_test=latest.last_test)
+            before, after = latest, replace(after, revision=latest.revision)
+
+    async def _save(self, destination: Destination, *, limit: int | None = None) -> Destination:
+        saved = replace(destination, revision=destination.revision + 1)
+        await self.store.save(
+            KIND,
+            saved.account,
+            saved.id,
+            to_data(saved, self._sealer),
+            replaces=destination.revision,
+            limit=limit,
+        )
+        return saved
+
+    def _read(self, document: Document) -> Destination:
+        return from_document(document, self._sealer)
+
+    def _timestamp(self) -> str:
+        return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def needs_test(before: Destination, after: Draft) -> bool:
+    """Whether an update must be proven: it enables the destination, or changes how an enabled one is reached."""
+    return after.enabled and not (before.enabled and _same_way(before, after))
+
+
+def _same_place(before: Draft, after: Draft) -> bool:
+    return (before.type, before.settings) == (after.type, after.settings)
+
+
+def _same_way(before: Draft, after: Draft) -> bool:
+    return _same_place(before, after) and before.secrets == after.secrets

@@ -1,0 +1,397 @@
+"""Settings: one TOML file and the environment, as frozen dataclasses. Nothing else reads the environment.
+
+A setting is written once, as a field with type, default, description and rule: all else follows from that.
+"""
+
+import difflib
+import json
+import os
+import re
+import tomllib
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from consignee.errors import SettingsError
+from consignee.secret import Secret, parse_key
+
+Rule = Callable[[Any], object]
+Name = tuple[str, ...]
+_PREFIX: Final = "CONSIGNEE_"
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
+_PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\})+"
+_ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?)?")
+# Kubernetes sets these in every container beside a service of our name; they are not the operator's mistake.
+_FROM_CLUSTER = re.compile(
+    r"CONSIGNEE_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)=.*|PORT_[0-9]+_[A-Z]+(_[A-Z]+)?=.*|PORT=[a-z]+://.*)"
+)
+
+
+def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
+    return field(default=default, metadata={"about": about, "rule": rule, "in_file": in_file})
+
+
+def _demand(accepts: Callable[[Any], object], expected: str) -> Rule:
+    def rule(value: Any) -> None:
+        if not accepts(value):
+            raise ValueError(f"must be {expected}")
+
+    return rule
+
+
+def _between(low: float, high: float) -> Rule:
+    return _demand(lambda value: low <= value <= high, f"a number from {low} to {high}")
+
+
+def _one_of(*choices: str) -> Rule:
+    return _demand(lambda value: value in choices, "one of " + ", ".join(choices))
+
+
+def _is_endpoint(url: str) -> bool:
+    match = _ENDPOINT.fullmatch(url)
+    return match is not None and 0 < int(match["port"] or 443) < 65536
+
+
+def _are_egress_rules(entries: tuple[str, ...]) -> None:
+    from consignee.egress import AllowRule
+
+    for entry in entries:
+        AllowRule.parse(entry)
+
+
+def _is_sealing_key(key: Secret) -> None:
+    parse_key(key.reveal())
+
+
+_NOT_EMPTY: Final = _demand(bool, "text that is not empty")
+_NO_URL: Final = _demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
+_DURATION: Final = _demand(_EVERY.fullmatch, "a whole number followed by s, m, h or d, or empty")
+_BARE_URL: Final = _demand(_is_endpoint, "an http or https URL of host and port only: no path, query, user name")
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where the server listens, and how it stops."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.", _NOT_EMPTY)
+    port: int = _setting(8080, "Port to listen on; 0 picks a free one.", _between(0, 65535))
+    shutdown_timeout: float = _setting(25, "Seconds that requests under way get at a stop.", _between(0, 3600))
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the documents are kept."""
+
+    path: str = _setting("var", "Directory of the store.", _NOT_EMPTY)
+    url: str = _setting("", "Always empty: a store with a URL is not supported by this version.", _NO_URL)
+
+
+@dataclass(frozen=True)
+class SecretsSettings:
+    """The key that seals customers' secrets at rest."""
+
+    key_file: str = _setting("var/secret.key", "File of the key that seals secrets at rest.", _NOT_EMPTY)
+    key: Secret | None = _setting(  # noqa: RUF009, for it returns a field
+        None, "The key itself, in place of the file.", _is_sealing_key, in_file=False
+    )
+
+
+@dataclass(frozen=True)
+class FixedAccount:
+    """An account with an API key that stands in the configuration: for development."""
+
+    name: str
+    api_key: Secret
+
+
+@dataclass(frozen=True)
+class AccountsSettings:
+    """Accounts beside those made with `consignee keys`."""
+
+    fixed: tuple[FixedAccount, ...] = _setting((), "For development: tables of a name and an api_key each.")
+
+
+@dataclass(frozen=True)
+class EgressSettings:
+    """To which addresses connections may be opened, beyond the public ones."""
+
+    allow: tuple[str, ...] = _setting((), 'Networks allowed, such as "10.0.0.0/8:9000".', _are_egress_rules)
+    allow_http: bool = _setting(False, "Whether customers' endpoints may be http; otherwise only https.")
+    allow_names: tuple[str, ...] = _setting((), "Host names that are allowed although they look internal.")
+    ca_file: str = _setting("", "PEM file of further authorities to trust; empty: none.")
+
+
+@dataclass(frozen=True)
+class LimitsSettings:
+    """How much one account or one request may use."""
+
+    destinations_per_account: int = _setting(50, "Destinations that one account may have.", _between(0, 10**6))
+    collections_per_account: int = _setting(50, "Collections that one account may have.", _between(0, 10**6))
+    body_bytes: int = _setting(1_048_576, "Largest JSON or form body, in bytes.", _between(1024, 2**30))
+    body_timeout: float = _setting(10, "Seconds for a body to arrive whole.", _between(0.01, 3600))
+    form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What the command writes to standard error."""
+
+    level: str = _setting("info", "Least level to log.", _one_of("debug", "info", "warning", "error"))
+    format: str = _setting("plain", "Form of a line: plain or json.", _one_of("plain", "json"))
+
+
+@dataclass(frozen=True)
+class VerificationSettings:
+    """How destinations are tested."""
+
+    timeout: float = _setting(10, "Seconds for one connectivity test.", _between(0.01, 3600))
+    concurrency: int = _setting(64, "Connectivity tests at once.", _between(1, 10_000))
+    every: str = _setting("", 'Time after which a test is repeated, such as "12h"; empty: never.', _DURATION)
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """What the operator sets for one destination type."""
+
+    endpoint_url: str = _setting("", "The operator's own endpoint; empty: the vendor's.", _BARE_URL)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; `sources` says where each that is not a default is from."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    secrets: SecretsSettings = SecretsSettings()
+    accounts: AccountsSettings = AccountsSettings()
+    egress: EgressSettings = EgressSettings()
+    limits: LimitsSettings = LimitsSettings()
+    log: LogSettings = LogSettings()
+    verification: VerificationSettings = VerificationSettings()
+    providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[Name, str] = field(default_factory=dict, repr=False, compare=False)
+
+
+_SECTIONS: Final[Mapping[str, Any]] = {each.name: type(each.default) for each in fields(Settings)[:-2]}
+_TABLES: Final = {(name,): section for name, section in _SECTIONS.items()} | {("providers", "*"): ProviderSettings}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known about one setting: everything but its value."""
+
+    name: Name
+    type: Any
+    default: Any
+    about: str
+    rule: Rule | None
+    in_file: bool
+
+
+def _settings_of(prefix: Name, section: type) -> Iterator[Setting]:
+    hints = typing.get_type_hints(section)
+    for each in fields(section):
+        yield Setting((*prefix, each.name), hints[each.name], each.default, **each.metadata)
+
+
+SETTINGS: Final = {each.name: each for prefix, section in _TABLES.items() for each in _settings_of(prefix, section)}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How a type is written: `accepts` judges what TOML gave, `of_text` makes the like of a variable."""
+
+    expected: str
+    accepts: Callable[[Any], object]
+    of_text: Callable[[str], Any] = str
+    make: Callable[[Any], Any] = lambda raw: raw
+
+
+def _is_text(raw: object) -> bool:
+    return isinstance(raw, str) and raw.isprintable()
+
+
+def _is_account(raw: object) -> bool:
+    return (
+        isinstance(raw, dict)
+        and raw.keys() == {"name", "api_key"}
+        and all(_is_text(value) and value for value in raw.values())
+        and _ACCOUNT.fullmatch(raw["name"]) is not None
+    )
+
+
+def _number(text: str) -> float | None:
+    if re.fullmatch(r"-?[0-9]{1,12}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]{1,12}\.[0-9]{1,12}", text) else None
+
+
+_TEXT: Final = "text without control characters"
+_KINDS: Final[Mapping[Any, _Kind]] = {
+    bool: _Kind(
+        "true or false",
+        lambda raw: isinstance(raw, bool),
+        lambda text: {"true": True, "1": True, "false": False, "0": False}.get(text.lower()),
+    ),
+    int: _Kind("a whole number", lambda raw: type(raw) is int, _number),
+    float: _Kind("a number", lambda raw: type(raw) in (int, float), _number),
+    str: _Kind(_TEXT, _is_text),
+    Secret | None: _Kind(_TEXT, _is_text, make=Secret),
+    tuple[str, ...]: _Kind(
+        "a list of texts",
+        lambda raw: isinstance(raw, list) and all(map(_is_text, raw)),
+        lambda text: [part.strip() for part in text.split(",") if part.strip()],
+        tuple,
+    ),
+    tuple[FixedAccount, ...]: _Kind(
+        "tables in the file, each of a name (1 to 64 of A-Z a-z 0-9 . _ -) and an api_key",
+        lambda raw: isinstance(raw, list) and all(map(_is_account, raw)),
+        make=lambda raw: tuple(FixedAccount(entry["name"], Secret(entry["api_key"])) for entry in raw),
+    ),
+}
+
+
+def load_settings(path: Path | None = None, *, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the defaults, overridden by the file, overridden by the environment; raises SettingsError."""
+    found: dict[Name, tuple[Any, str]] = {}
+    for name, raw in _written(path) if path is not None else ():
+        found[name] = _checked(_find(name, str(path)), name, raw, str(path)), "file"
+    for variable, name, text in _overrides(environ):
+        setting = _find(name, variable, spell=_variable)
+        found[name] = _checked(setting, name, _KINDS[setting.type].of_text(text), variable), "environment"
+    return _build(found)
+
+
+def _build(found: Mapping[Name, tuple[Any, str]]) -> Settings:
+    def inside(*prefix: str) -> dict[str, Any]:
+        return {name[-1]: value for name, (value, _) in found.items() if name[:-1] == prefix}
+
+    types = sorted({name[1] for name in found if name[0] == "providers"})
+    return Settings(
+        **{name: section(**inside(name)) for name, section in _SECTIONS.items()},
+        providers=MappingProxyType({each: ProviderSettings(**inside("providers", each)) for each in types}),
+        sources=MappingProxyType({name: source for name, (_, source) in found.items()}),
+    )
+
+
+def _written(path: Path) -> Iterator[tuple[Name, Any]]:
+    for name, raw in _leaves((), _parse(path), str(path)):
+        if name in SETTINGS and not SETTINGS[name].in_file:
+            place = f"set {_variable(name)}, or write it into the file that secrets.key_file names"
+            raise SettingsError(f"{path}: {'.'.join(name)} does not belong into this file: {place}")
+        yield name, raw
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    content = _content(path, "the configuration")
+    try:
+        return tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"line ([0-9]+)", str(error))
+        line = int(match[1]) if match else len(content.splitlines())
+        raise SettingsError(f"{path}:{line}: not valid TOML: {error}") from None
+
+
+def _content(path: Path, where: str) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{where}: {path}:{line} is not UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{where}: {path} can't be read: {error.strerror}") from None
+
+
+def _leaves(prefix: Name, table: Mapping[str, Any], where: str) -> Iterator[tuple[Name, Any]]:
+    for key, raw in table.items():
+        name = (*prefix, key)
+        if all(known[: len(name)] != _pattern(name) for known in _TABLES):
+            yield name, raw
+        elif isinstance(raw, dict):
+            yield from _leaves(name, raw, where)
+        else:
+            raise SettingsError(f"{where}: {'.'.join(name)}: must be a table")
+
+
+def _pattern(name: Name) -> Name:
+    is_type = len(name) > 1 and name[0] == "providers" and _PROVIDER.fullmatch(name[1])
+    return ("providers", "*", *name[2:]) if is_type else name
+
+
+def _variable(name: Name) -> str:
+    return _PREFIX + "__".join(name).upper()
+
+
+def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[str, Name, str]]:
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(_PREFIX) or _FROM_CLUSTER.fullmatch(f"{variable}={text}"):
+            continue
+        name = tuple(variable.removeprefix(_PREFIX).lower().split("__"))
+        named = (*name[:-1], name[-1].removesuffix("_file"))
+        if _pattern(name) in SETTINGS or _pattern(named) not in SETTINGS or named == name:
+            yield variable, name, text
+        elif _variable(named) in environ:
+            raise SettingsError(f"{variable}: {_variable(named)} is set too; keep one of them")
+        else:
+            yield variable, named, re.sub(r"\r?\n\Z", "", _content(Path(text), variable))
+
+
+def _find(name: Name, where: str, *, spell: Callable[[Name], str] = ".".join) -> Setting:
+    setting = SETTINGS.get(_pattern(name))
+    if setting is None:
+        type_ = name[1].lower() if len(name) > 1 and name[0] == "providers" else "s3"
+        names = SETTINGS if spell is _variable else (*_TABLES, *SETTINGS)
+        known = [spell(tuple(type_ if part == "*" else part for part in each)) for each in names]
+        nearest = difflib.get_close_matches(spell(name), known, 1, cutoff=0.5)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise SettingsError(f"{where}: there is no setting {spell(name)}{hint}")
+    return setting
+
+
+def _checked(setting: Setting, name: Name, raw: Any, where: str) -> Any:
+    kind = _KINDS[setting.type]
+    try:
+        _demand(kind.accepts, kind.expected)(raw)
+        value = kind.make(raw)
+        if setting.rule is not None:
+            setting.rule(value)
+    except ValueError as error:
+        raise SettingsError(f"{where}: {'.'.join(name)}: {error}") from None
+    return value
+
+
+def describe(settings: Settings) -> str:
+    """Return the settings in force as TOML, secrets hidden, each with where it is from."""
+    tables: dict[Name, Any] = {(name,): getattr(settings, name) for name in _SECTIONS}
+    tables |= {("providers", type_): section for type_, section in settings.providers.items()}
+    blocks = (
+        "\n".join([f"[{'.'.join(prefix)}]", *_lines(prefix, section, settings.sources)])
+        for prefix, section in tables.items()
+    )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _lines(prefix: Name, section: Any, sources: Mapping[Name, str]) -> Iterator[str]:
+    for each in fields(section):
+        name, value = (*prefix, each.name), getattr(section, each.name)
+        source = sources.get(name) or ("default" if value == each.default else "program")
+        mark = "" if each.metadata["in_file"] else "# "
+        if value is not None:
+            yield f"{mark}{each.name} = {_toml(value)}  # {source}"
+
+
+def _toml(value: object) -> str:
+    match value:
+        case Secret():
+            return '"***"'
+        case FixedAccount():
+            return f"{{ name = {_toml(value.name)}, api_key = {_toml(value.api_key)} }}"
+        case tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)

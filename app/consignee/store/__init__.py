@@ -1,0 +1,82 @@
+"""Store: durable documents by kind, account and id. The contract that every store keeps.
+
+A document is a JSON object with a revision, which starts at 1 and grows by 1 with each save. What `tests/store/contract.py`
+checks holds for every implementation.
+"""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document as it was at one revision."""
+
+    account: str
+    id: str
+    revision: int
+    data: Data
+
+
+class Store(abc.ABC):
+    """Durable documents.
+
+    `save` and `remove` return when the change survives `kill -9` and a power cut, and not before; if they raise, what was there
+    before is still there. A reader never sees a change that is not durable yet.
+    """
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Make ready. Raises StoreUnusable rather than start empty over somebody's data: for a corrupt record (names file
+        and line), a second process, a newer format."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Finish what was begun, then let go. May be called twice."""
+
+    @property
+    @abc.abstractmethod
+    def writable(self) -> bool:
+        """Whether a save can work at all now: open, and no earlier disk failure made it read-only."""
+
+    @abc.abstractmethod
+    def kinds(self) -> list[str]:
+        """The kinds of which at least one document was ever saved, sorted; empty for a new store."""
+
+    @abc.abstractmethod
+    async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
+        """Return the document, or None."""
+
+    @abc.abstractmethod
+    async def list(self, kind: str, account: str) -> list[Document]:
+        """Return all documents of that kind and account, oldest first by when they were first saved."""
+
+    @abc.abstractmethod
+    async def count(self, kind: str, account: str) -> int:
+        """Return how many documents of that kind the account has."""
+
+    @abc.abstractmethod
+    async def save(
+        self,
+        kind: str,
+        account: str,
+        id: str,  # noqa: A002
+        data: Data,
+        *,
+        replaces: int = 0,
+        limit: int | None = None,
+    ) -> Document:
+        """Save `data` as revision `replaces + 1`; `replaces=0` means that there must be no such document yet.
+
+        Raises Conflict if the revision is not `replaces`, and LimitReached if this would be a new document and the account has
+        `limit` of that kind already: checked in one step with the save, so that no two callers pass it together. Raises
+        StoreError if the disk failed: then nothing has changed.
+        """
+
+    @abc.abstractmethod
+    async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
+        """Remove the document; raises Conflict if its revision is not `replaces`, StoreError as `save` does."""

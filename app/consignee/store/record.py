@@ -1,0 +1,95 @@
+"""The lines of a store's files.
+
+    {"sum":"1a2b3c4d","format":1,"kind":"destinations","written":"2026-01-31T12:00:00+00:00"}
+    {"sum":"5e6f7a8b","account":"a","id":"0A1B2C3D","revision":3,"data":{…}}
+
+`sum` is the CRC-32 of the rest of the line, from the byte after the comma that follows it to the closing
+brace. The order of the keys is fixed, so that a replay can cut a line into its parts without decoding its data.
+`"data":null` says that the document was removed. Control characters are escaped, so a line ends at its first
+newline and never holds a NUL.
+"""
+
+import json
+import re
+import zlib
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from consignee.store import Data, Document
+
+FORMAT: Final = 1
+_REST: Final = len('{"sum":"00000000",')
+_STRING: Final = rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
+_RECORD: Final = re.compile(
+    rb'"account":' + _STRING + rb',"id":' + _STRING + rb',"revision":([1-9][0-9]{0,15}),"data":(null|\{.*)\}',
+    re.DOTALL,
+)
+
+
+class Record(NamedTuple):
+    """What a replay needs to know of a line."""
+
+    account: str
+    id: str
+    revision: int
+    removed: bool
+
+
+class NewerFormat(ValueError):
+    """The file was written by a later version."""
+
+
+def encode_record(account: str, id: str, revision: int, data: Data | None) -> bytes:  # noqa: A002
+    """Return the line; raises ValueError or TypeError for what is not JSON (NaN, a lone surrogate, a set)."""
+    value = None if data is None else dict(data)
+    return _seal({"account": account, "id": id, "revision": revision, "data": value})
+
+
+def encode_header(kind: str, written: datetime) -> bytes:
+    """Return the first line of a file."""
+    return _seal({"format": FORMAT, "kind": kind, "written": written.isoformat(timespec="seconds")})
+
+
+def _seal(fields: dict[str, object]) -> bytes:
+    rest = json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()[1:]
+    return b'{"sum":"%08x",%b\n' % (zlib.crc32(rest), rest)
+
+
+def decode_document(line: bytes) -> Document:
+    """Return the document that a line with data holds."""
+    fields = json.loads(line)
+    return Document(fields["account"], fields["id"], fields["revision"], fields["data"])
+
+
+def parse_record(line: bytes) -> Record:
+    """Return what a whole line says, its data left alone; raises ValueError, with why, if it is damaged."""
+    parts = _RECORD.fullmatch(_checked(line))
+    if parts is None:
+        raise ValueError("it is not a record")
+    account, id_, revision, data = parts.groups()
+    return Record(_text(account), _text(id_), int(revision), data == b"null")
+
+
+def check_header(line: bytes, kind: str) -> None:
+    """Raise ValueError, with why, unless this may begin a file of that kind; NewerFormat for a newer one."""
+    try:
+        fields = json.loads(b"{" + _checked(line))
+    except ValueError:
+        raise ValueError("the header is damaged, or was written by a newer version of consignee") from None
+    if not isinstance(number := fields.get("format"), int):
+        raise ValueError("it is not a header")
+    if number > FORMAT:
+        raise NewerFormat(f"it was written by a newer version of consignee (format {number})")
+    if fields.get("kind") != kind:
+        raise ValueError(f"the header says that it holds {fields.get('kind')!r}")
+
+
+def _checked(line: bytes) -> bytes:
+    rest = line[_REST:-1]
+    if line != b'{"sum":"%08x",%b\n' % (zlib.crc32(rest), rest):
+        raise ValueError("the checksum does not match")
+    return rest
+
+
+def _text(raw: bytes) -> str:
+    return json.loads(b'"' + raw + b'"') if b"\\" in raw else raw.decode()

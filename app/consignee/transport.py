@@ -1,0 +1,146 @@
+"""The one way to a customer's storage: signed requests through the guarded session, and network errors as our own.
+
+Redirects are never followed. An answer's body is read up to a limit; what a provider needs from it fits.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from consignee import egress
+from consignee.body import Body
+from consignee.errors import (
+    EndpointRefused,
+    EndpointUnreachable,
+    NotAStorageService,
+    ProviderFailure,
+    TimedOut,
+    TlsFailed,
+)
+
+ANSWER_BYTES: Final = 64 * 1024
+IDLE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a storage answered: the headers' names in any case, the body cut after 64 KiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Trace:
+    """How long resolving and connecting took, in milliseconds, and which of them is under way."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.spent: dict[str, float] = {}
+        self.current: str | None = None
+        self._since = 0.0
+
+    def enter(self, phase: str | None) -> None:
+        """Note that `phase` begins now, and that the one before it has ended."""
+        now = self.clock()
+        if self.current is not None:
+            self.spent[self.current] = self.spent.get(self.current, 0.0) + (now - self._since) * 1000
+        self.current, self._since = phase, now
+
+
+def trace_config() -> aiohttp.TraceConfig:
+    """Return the hooks that tell a request's Trace what its connection is doing."""
+
+    def telling(phase: str | None) -> Callable[[object, SimpleNamespace, object], object]:
+        async def tell(session: object, context: SimpleNamespace, params: object) -> None:
+            if isinstance(context.trace_request_ctx, Trace):
+                context.trace_request_ctx.enter(phase)
+
+        return tell
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_start.append(telling("connect"))  # type: ignore[arg-type]
+    config.on_dns_resolvehost_start.append(telling("resolve"))  # type: ignore[arg-type]
+    config.on_dns_resolvehost_end.append(telling("connect"))  # type: ignore[arg-type]
+    config.on_connection_create_end.append(telling(None))  # type: ignore[arg-type]
+    return config
+
+
+class Transport:
+    """Sends the requests of one opened bucket. `endpoint_url` is the operator's own for its type, or empty."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, endpoint_url: str = "", trace: Trace | None = None) -> None:
+        self._session = session
+        self.endpoint_url = endpoint_url
+        self._trace = trace
+
+    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Body | None = None) -> Answer:
+        """Send one request, as it is, and return the answer; raises a ProviderFailure if there is none."""
+        try:
+            async with self._session.request(
+                method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=body.payload() if body else None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=IDLE_SECONDS, sock_read=IDLE_SECONDS),
+                trace_request_ctx=self._trace,
+            ) as response:
+                return Answer(response.status, response.headers, await _beginning(response))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise network_failure(error) from error
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    read = bytearray()
+    while len(read) < ANSWER_BYTES:
+        chunk = await response.content.read(ANSWER_BYTES - len(read))
+        if not chunk:
+            return bytes(read)
+        read += chunk
+    response.close()
+    return bytes(read)
+
+
+def network_failure(error: Exception) -> ProviderFailure:
+    """Return our own error for what the network or the HTTP client reported; its text is never passed on."""
+    if egress.refused(error):
+        return EndpointRefused("The endpoint leads to an address that this service may not connect to.")
+    for kind, failure in _NETWORK.items():
+        if isinstance(error, kind):
+            return failure(error)
+    return EndpointUnreachable("The connection to the storage broke.")
+
+
+def _certificate(error: Exception) -> ProviderFailure:
+    inner = error.__cause__
+    code = inner.verify_code if isinstance(inner, ssl.SSLCertVerificationError) else 0
+    return TlsFailed(f"The certificate of the endpoint can't be trusted: {_CERTIFICATES.get(code, 'it is not valid')}.")
+
+
+_CERTIFICATES: Final = {
+    10: "it has expired",
+    18: "it is self-signed",
+    19: "its issuer is unknown",
+    20: "its issuer is unknown",
+    62: "it is for another name",
+    64: "it is for another address",
+}
+"""OpenSSL's X509_V_ERR_* numbers (openssl/x509_vfy.h)."""
+
+_NETWORK: Final[Mapping[type[BaseException], Callable[[Exception], ProviderFailure]]] = {
+    aiohttp.ClientConnectorDNSError: lambda _: EndpointUnreachable("The host name of the endpoint was not found."),
+    aiohttp.ClientConnectorCertificateError: _certificate,
+    aiohttp.ClientSSLError: lambda _: TlsFailed("The endpoint does not speak TLS as it should."),
+    TimeoutError: lambda _: TimedOut("The storage did not answer in time."),
+    aiohttp.ClientConnectorError: lambda _: EndpointUnreachable("Nobody accepts connections at the endpoint."),
+    aiohttp.ClientResponseError: lambda _: NotAStorageService("The endpoint answered with something that is not HTTP."),
+    aiohttp.InvalidURL: lambda _: EndpointUnreachable("The endpoint is not a valid address."),
+}
+"""Tried in this order: the first class that the error is an instance of decides."""

@@ -1,0 +1,192 @@
+"""The connectivity test, written once for every provider: upload a small file under the destination's prefix, delete it.
+
+It needs no right but those two. Each step is reported with its milliseconds and, if it failed, why and what to do about it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from consignee import path_prefix
+from consignee.body import BytesBody
+from consignee.destination import Draft
+from consignee.errors import (
+    AccessDenied,
+    EndpointUnreachable,
+    ProviderError,
+    ProviderFailure,
+    TimedOut,
+    VerificationFailed,
+)
+from consignee.providers.base import Bucket, Provider
+from consignee.transport import Trace, Transport
+
+CONTENT = BytesBody(b"consignee wrote this file to test the destination, and removes it at once.\n")
+
+
+_UNSURE = frozenset({TimedOut.code, EndpointUnreachable.code, ProviderError.code})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the test; `ms` are milliseconds."""
+
+    step: str
+    ok: bool
+    ms: int
+    code: str | None = None
+    provider_code: str | None = None
+    provider_request_id: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the test found. `doubtful` is the key of an object that may have been written and was not removed."""
+
+    steps: tuple[Step, ...]
+    left_behind: str | None = None
+    message: str = ""
+    doubtful: str | None = None
+    found: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step went well."""
+        return all(step.ok for step in self.steps)
+
+    @property
+    def code(self) -> str | None:
+        """The code of the step that failed."""
+        return next((step.code for step in self.steps if not step.ok), None)
+
+    def require_ok(self) -> None:
+        """Raise VerificationFailed with this report if a step failed."""
+        if not self.ok:
+            raise VerificationFailed(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as it is answered and kept."""
+        steps = [asdict(step) for step in self.steps]
+        return {"ok": self.ok, "steps": steps, "left_behind": self.left_behind}
+
+
+class _Run:
+    """One test as it goes on."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.steps: list[Step] = []
+        self._reported: set[str] = set()
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[None]:
+        began = self.trace.clock()
+        before = sum(self.trace.spent.values())
+        try:
+            yield
+        except ProviderFailure as failure:
+            current = self.trace.current
+            at = current if current and current not in self._reported else name
+            self.trace.enter(None)
+            self._network_steps(failed=at)
+            self._add(at, self._spent(began, before) if at == name else self.trace.spent[at], failure)
+            raise
+        self._network_steps()
+        self._add(name, self._spent(began, before))
+
+    def _spent(self, began: float, before: float) -> float:
+        connecting = sum(self.trace.spent.values()) - before
+        return (self.trace.clock() - began) * 1000 - connecting
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether the storage confirmed the upload."""
+        return any(step.step == "upload" and step.ok for step in self.steps)
+
+    @property
+    def may_have_written(self) -> bool:
+        """Whether an object may be there: confirmed, or sent without an answer that refuses it."""
+        return self.uploaded or any(step.step == "upload" and step.code in _UNSURE for step in self.steps)
+
+    def _network_steps(self, failed: str | None = None) -> None:
+        for name in ("resolve", "connect"):
+            if name in self.trace.spent and name != failed:
+                self._add(name, self.trace.spent[name])
+
+    def _add(self, name: str, ms: float, failure: ProviderFailure | None = None) -> None:
+        if name in self._reported:
+            return
+        self._reported.add(name)
+        self.steps.append(_step(name, ms, failure))
+
+
+def _step(name: str, ms: float, failure: ProviderFailure | None) -> Step:
+    if failure is None:
+        return Step(step=name, ok=True, ms=round(ms))
+    return Step(
+        step=name,
+        ok=False,
+        ms=round(ms),
+        code=failure.code,
+        provider_code=failure.provider_code,
+        provider_request_id=failure.provider_request_id,
+        hint=failure.hint,
+    )
+
+
+@asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise TimedOut(f"The storage did not answer within {seconds:g} seconds.") from None
+
+
+async def verify(
+    draft: Draft,
+    provider: Provider,
+    connect: Callable[[Trace], Transport],
+    *,
+    found: Mapping[str, str],
+    timeout: float,
+    token: str,
+) -> Report:
+    """Test a destination and return the report; `timeout` is in seconds, `token` makes the file's name unique."""
+    run = _Run(Trace())
+    key = path_prefix.object_key(provider.path_prefix(draft), path_prefix.SAMPLE, f"consignee-test-{token}.txt")
+    async with provider.open(draft, found, connect(run.trace)) as bucket:
+        failure = await _attempt(run, bucket, key, timeout)
+        return Report(
+            steps=tuple(run.steps),
+            left_behind=key if failure and run.uploaded else None,
+            message=f"The connectivity test failed. {failure}" if failure else "",
+            doubtful=key if failure and run.may_have_written else None,
+            found=dict(bucket.found),
+        )
+
+
+async def _attempt(run: _Run, bucket: Bucket, key: str, timeout: float) -> ProviderFailure | None:
+    deadline = run.trace.clock() + timeout
+    try:
+        async with run.step("upload"), _deadline(deadline - run.trace.clock()):
+            await bucket.put(key, CONTENT)
+        async with run.step("delete"), _deadline(deadline - run.trace.clock()):
+            await _delete(bucket, key)
+    except ProviderFailure as failure:
+        return failure
+    return None
+
+
+async def _delete(bucket: Bucket, key: str) -> None:
+    try:
+        await bucket.delete(key)
+    except AccessDenied as failure:
+        failure.hint = (
+            f"Uploading is allowed but deleting is not: give this key the right to delete as well. The test file {key} "
+            "was left behind; consignee goes on trying to remove it."
+        )
+        raise

@@ -1,0 +1,184 @@
+"""From the bytes of a body or a query string to a dict, the same for JSON and forms, or a clear error."""
+
+import asyncio
+import codecs
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NoReturn
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from consignee.errors import InvalidRequest
+from consignee.providers.fields import text_problem
+from consignee.settings import LimitsSettings
+from consignee.web.errors import BadRequest
+from consignee.web.keys import SETTINGS
+
+JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
+Parse = Callable[[str, LimitsSettings], dict[str, Any]]
+_DEPTH: Final = 32
+_DIGITS: Final = 400
+
+
+async def read_fields(request: web.Request, *, required: bool = True) -> dict[str, Any]:
+    """Return the fields of a JSON or form body; an absent body is an error, or no fields if it is not `required`."""
+    if not required and not request.can_read_body:
+        return {}
+    parse = _parser(request)
+    limits = request.config_dict[SETTINGS].limits
+    fields = parse(_text(await _read(request, limits)), limits)
+    check_strings(fields)
+    return fields
+
+
+def read_query(request: web.Request) -> dict[str, list[str]]:
+    """Return the parameters of the query string, each with all its values."""
+    query: dict[str, list[str]] = {}
+    for name, value in _pairs(request.rel_url.raw_query_string, most=100):
+        query.setdefault(name, []).append(value)
+    check_strings(query)
+    return query
+
+
+def _parser(request: web.Request) -> Parse:
+    if "Content-Encoding" in request.headers:
+        raise BadRequest("unsupported_media_type", "A body with a Content-Encoding is not accepted: send it as it is.")
+    if len(request.headers.getall("Content-Type", ())) != 1 or request.content_type not in _PARSERS:
+        raise BadRequest("unsupported_media_type", f"The Content-Type must be {JSON} or {FORM}.")
+    if not _is_utf8(request.charset or "utf-8"):
+        raise BadRequest("unsupported_media_type", "The charset must be UTF-8.")
+    return _PARSERS[request.content_type]
+
+
+def _is_utf8(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset).name in ("utf-8", "ascii")
+    except (LookupError, ValueError):
+        return False
+
+
+async def _read(request: web.Request, limits: LimitsSettings) -> bytes:
+    body = bytearray()
+    if (request.content_length or 0) > limits.body_bytes:
+        raise _too_large(limits)
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > limits.body_bytes:
+                    raise _too_large(limits)
+    except TimeoutError:
+        raise BadRequest(
+            "request_timeout", f"The body did not arrive within {limits.body_timeout:g} seconds."
+        ) from None
+    except (web.RequestPayloadError, ConnectionError, ValueError):
+        raise BadRequest("invalid_request", "The body was cut off or is not well formed.") from None
+    return bytes(body)
+
+
+def _too_large(limits: LimitsSettings) -> BadRequest:
+    return BadRequest("payload_too_large", f"The body is larger than {limits.body_bytes} bytes.")
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("invalid_request", "The body is not valid UTF-8.") from None
+
+
+def _parse_json(text: str, limits: LimitsSettings) -> dict[str, Any]:
+    try:
+        fields = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_int, parse_float=_float
+        )
+    except (ValueError, RecursionError):
+        raise BadRequest("invalid_json", "The body is not valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise BadRequest("invalid_json", "The body must be a JSON object.")
+    return fields
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _twice([name for name, _ in pairs])
+    return found
+
+
+def _twice(names: list[str]) -> NoReturn:
+    repeated = sorted({_shown(name) for name in names if names.count(name) > 1})
+    raise InvalidRequest({name: ["is given more than once"] for name in repeated})
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _int(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError("too many digits")
+    return int(digits)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("too large")
+    return value
+
+
+def _parse_form(text: str, limits: LimitsSettings) -> dict[str, Any]:
+    pairs = _pairs(text, most=limits.form_fields)
+    fields = dict(pairs)
+    if bracketed := sorted({_shown(name) for name in fields if "[" in name or "]" in name}):
+        raise InvalidRequest({name: ["brackets are not understood: send a plain name"] for name in bracketed})
+    if len(fields) < len(pairs):
+        _twice([name for name, _ in pairs])
+    return fields
+
+
+def _pairs(text: str, *, most: int) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
+    except UnicodeDecodeError:
+        raise BadRequest(
+            "invalid_request", "The parameters are not valid UTF-8; write a percent sign as %25."
+        ) from None
+    except ValueError:
+        raise BadRequest("invalid_request", f"There are more than {most} parameters.") from None
+
+
+_PARSERS: Final[Mapping[str, Parse]] = {JSON: _parse_json, FORM: _parse_form}
+
+
+def check_strings(fields: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest for control characters, NUL or lone surrogates anywhere, and for nesting too deep."""
+    errors: dict[str, list[str]] = {}
+    for name, value in fields.items():
+        if found := next(_problems([name, value], _DEPTH), None):
+            errors[_shown(name)] = [found]
+    if errors:
+        raise InvalidRequest(errors)
+
+
+def _problems(value: object, depth: int) -> Iterator[str]:
+    if depth == 0:
+        yield "is nested too deeply"
+    elif isinstance(value, str):
+        if problem := text_problem(value):
+            yield problem
+    elif isinstance(value, Mapping):
+        yield from _problems([*value, *value.values()], depth)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _problems(item, depth - 1)
+
+
+def _shown(name: str) -> str:
+    """A field's name as it can be answered: without what makes it unfit, and not longer than names are."""
+    safe = "".join(character for character in name if text_problem(character) is None)
+    return safe[:64]

@@ -1,0 +1,134 @@
+"""The handlers of destinations: parse, call, render."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any, Final
+
+from aiohttp import web
+
+from consignee.destination import Destination
+from consignee.errors import InvalidRequest
+from consignee.verification import Report
+from consignee.web import answers
+from consignee.web.auth import account_of
+from consignee.web.bodies import read_fields
+from consignee.web.keys import DESTINATIONS
+from consignee.web.queries import read_listing
+
+NDJSON: Final = "application/x-ndjson"
+
+
+async def create(request: web.Request) -> web.Response:
+    """POST /destinations"""
+    account = await account_of(request)
+    destination = await request.config_dict[DESTINATIONS].create(account, await read_fields(request))
+    return await _one(request, destination)
+
+
+async def list_all(request: web.Request) -> web.Response:
+    """GET /destinations"""
+    account = await account_of(request)
+    page = await request.config_dict[DESTINATIONS].list(account, read_listing(request))
+    shown = [view(request, one) for one in page.destinations]
+    usage = await _usage(request, account)
+    return answers.success({"usage": usage, "destinations": shown, "pagination": page.to_json()})
+
+
+async def get(request: web.Request) -> web.Response:
+    """GET /destinations/{id}"""
+    account = await account_of(request)
+    destination = await request.config_dict[DESTINATIONS].get(account, request.match_info["id"])
+    return await _one(request, destination)
+
+
+async def update(request: web.Request) -> web.Response:
+    """PUT /destinations/{id}"""
+    account = await account_of(request)
+    destinations = request.config_dict[DESTINATIONS]
+    destination = await destinations.update(account, request.match_info["id"], await read_fields(request))
+    return await _one(request, destination)
+
+
+async def delete(request: web.Request) -> web.Response:
+    """DELETE /destinations/{id}"""
+    account = await account_of(request)
+    await request.config_dict[DESTINATIONS].delete(account, request.match_info["id"])
+    return answers.success(message="1 Destination deleted")
+
+
+async def test(request: web.Request) -> web.Response:
+    """POST /destinations/test"""
+    await account_of(request)
+    report = await request.config_dict[DESTINATIONS].test(await read_fields(request))
+    return answers.success({"connectivity": report.to_json()})
+
+
+async def test_saved(request: web.Request) -> web.Response:
+    """POST /destinations/{id}/test"""
+    account = await account_of(request)
+    await read_fields(request, required=False)
+    report = await request.config_dict[DESTINATIONS].test_saved(account, request.match_info["id"])
+    report.require_ok()
+    return answers.success({"connectivity": report.to_json()})
+
+
+async def verify(request: web.Request) -> web.StreamResponse:
+    """POST /destinations/verify"""
+    account = await account_of(request)
+    ids = _ids(await read_fields(request, required=False))
+    outcomes = request.config_dict[DESTINATIONS].verify(account, ids)
+    async with aclosing(outcomes):
+        if NDJSON in request.headers.get("Accept", ""):
+            return await _stream(request, outcomes)
+        return answers.success({"results": [_result(*outcome) async for outcome in outcomes]})
+
+
+async def _stream(request: web.Request, outcomes: AsyncIterator[tuple[str, Report]]) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_type = NDJSON
+    # The first outcome is awaited before the headers go out, so that an unknown id is still an ordinary 404.
+    async for outcome in outcomes:
+        if not response.prepared:
+            await response.prepare(request)
+        await response.write(answers.encode(_result(*outcome)) + b"\n")
+    if not response.prepared:
+        await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+def _result(id: str, report: Report) -> dict[str, Any]:  # noqa: A002
+    return {"id": id, "ok": report.ok, "connectivity": report.to_json()}
+
+
+def _ids(fields: dict[str, Any]) -> list[str] | None:
+    ids = fields.get("ids")
+    if isinstance(ids, str):
+        ids = [one.strip() for one in ids.split(",") if one.strip()]
+    if ids is None or (isinstance(ids, list) and all(isinstance(one, str) for one in ids)):
+        return ids
+    raise InvalidRequest({"ids": ["must be a list of destinations' ids"]})
+
+
+async def _one(request: web.Request, destination: Destination) -> web.Response:
+    usage = await _usage(request, destination.account)
+    return answers.success({"usage": usage, "destination": view(request, destination)})
+
+
+async def _usage(request: web.Request, account: str) -> dict[str, int]:
+    return (await request.config_dict[DESTINATIONS].usage(account)).to_json()
+
+
+def view(request: web.Request, destination: Destination) -> dict[str, Any]:
+    """Return a destination as it is answered: no key and no secret, nor any part of one."""
+    return {
+        "id": destination.id,
+        "name": destination.name,
+        "type": destination.type,
+        "enabled": destination.enabled,
+        "used_by": 0,
+        **request.config_dict[DESTINATIONS].catalog.view(destination),
+        "created_at": destination.created_at,
+        "updated_at": destination.updated_at,
+        "last_test": destination.last_test,
+    }

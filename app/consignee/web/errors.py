@@ -1,0 +1,108 @@
+"""From what was raised to what is answered: the one place that knows both."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from consignee.errors import (
+    ConsigneeError,
+    InvalidRequest,
+    RateLimited,
+    VerificationFailed,
+)
+from consignee.web import answers
+from consignee.web.keys import TRACE_ID
+
+log = logging.getLogger(__name__)
+
+STATUS: Final[Mapping[str, int]] = {
+    "invalid_request": 400,
+    "invalid_json": 400,
+    "limit_reached": 400,
+    "unauthorized": 401,
+    "not_found": 404,
+    "request_timeout": 408,
+    "conflict": 409,
+    "payload_too_large": 413,
+    "unsupported_media_type": 415,
+    "rate_limited": 429,
+    "internal_error": 500,
+    "unavailable": 503,
+}
+"""The HTTP status of each code that is not a connectivity test's; those are all 400."""
+
+RETRY_AFTER: Final = 5
+"""Seconds after which to come back when the service is unavailable."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadRequest(ConsigneeError):
+    """A request that can't be understood; `code` is one of STATUS."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+
+
+@web.middleware
+async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer whatever a handler raises as JSON, and never with more than it may say."""
+    request[TRACE_ID] = answers.new_trace_id()
+    try:
+        return await handler(request)
+    except ConsigneeError as error:
+        return answer(error, request)
+    except web.HTTPException as error:
+        return from_http(error)
+    except Exception as error:  # noqa: BLE001 - the last resort; it is logged
+        return internal(error, request)
+
+
+def answer(error: ConsigneeError, request: web.Request) -> web.Response:
+    """Return the answer to something that was raised on purpose."""
+    if isinstance(error, VerificationFailed):
+        content = {"connectivity_problem": True, "connectivity": error.report.to_json()}
+        return answers.failure(400, error.report.code or "provider_error", str(error), content=content)
+    if error.code == "internal_error":
+        return internal(error, request)
+    if error.code == "unavailable":
+        log.error("%s: %s", type(error).__name__, error, extra={"trace_id": request[TRACE_ID]})
+        return unavailable()
+    return answers.failure(
+        STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error)
+    )
+
+
+def _errors(error: ConsigneeError) -> Mapping[str, Any] | None:
+    return {"errors": error.errors} if isinstance(error, InvalidRequest) and error.errors else None
+
+
+def _retry_after(error: ConsigneeError) -> int | None:
+    return error.retry_after if isinstance(error, RateLimited) else None
+
+
+def from_http(error: web.HTTPException) -> web.Response:
+    """Return the answer to what aiohttp itself refuses: a wrong verb is like a wrong path."""
+    if error.status in (404, 405):
+        return answers.failure(404, "not_found", "There is nothing at this address for this method.")
+    if error.status == 413:
+        return answers.failure(413, "payload_too_large", "The body is too large.")
+    return answers.failure(400, "invalid_request", "The request is not understood.")
+
+
+def internal(error: BaseException, request: web.BaseRequest) -> web.Response:
+    """Return the answer to a fault of our own: it says nothing of the inside."""
+    trace_id = request.get(TRACE_ID, "")
+    log.error("internal error", exc_info=error, extra={"trace_id": trace_id})
+    message = "An internal error; the operator finds it in the log under the request's id."
+    return answers.failure(500, "internal_error", message, info={"trace_id": trace_id})
+
+
+def unavailable(
+    message: str = "The service can't do this at the moment; nothing was changed.",
+) -> web.Response:
+    """Return the answer when the store can't take it, or the service is stopping."""
+    return answers.failure(503, "unavailable", message, retry_after=RETRY_AFTER)

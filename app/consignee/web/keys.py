@@ -1,0 +1,22 @@
+"""Where the application and each request keep what handlers need."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from consignee.accounts import Accounts
+from consignee.service import Destinations
+from consignee.settings import Settings
+
+Authenticate = Callable[[web.Request], Awaitable[str | None]]
+"""Returns the name of the account that a request is from, or None if it is from nobody that is known."""
+
+DESTINATIONS = web.AppKey("DESTINATIONS", Destinations)
+SETTINGS = web.AppKey("SETTINGS", Settings)
+AUTHENTICATE: web.AppKey[Authenticate] = web.AppKey("AUTHENTICATE")
+
+ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+DRAINING = web.AppKey("DRAINING", asyncio.Event)
+
+TRACE_ID = web.RequestKey("TRACE_ID", str)

@@ -1,0 +1,111 @@
+"""The server of `consignee serve`: also what aiohttp answers by itself, such as to a malformed request, comes in our envelope."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+from consignee.errors import SettingsError
+from consignee.log import AccessLogger
+from consignee.settings import Settings
+from consignee.web import answers, create_app
+from consignee.web.control import control
+from consignee.web.errors import from_http, internal
+from consignee.web.keys import DRAINING
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_SECONDS = 75.0
+_Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class _Protocol(web.RequestHandler):
+    """One connection."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what never reached the application; what was sent is not echoed, for it may hold a key."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        if status == 400:
+            log.debug("malformed request from %s: %s", request.remote, type(exc).__name__)
+            response = answers.failure(400, "invalid_request", "The request is not well-formed HTTP.")
+        else:
+            response = internal(exc or RuntimeError(), request)
+        answers.dress(response, answers.new_trace_id())
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Protocol(self, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Runs the application with that protocol."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        return _Server(_enveloped(server.request_handler), request_factory=server.request_factory, **server._kwargs)
+
+
+def _enveloped(handle: _Handle) -> _Handle:
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await handle(request)
+        except web.HTTPException as error:
+            response = from_http(error)
+            answers.dress(response, answers.new_trace_id())
+            return response
+
+    return handler
+
+
+def require_c_parser() -> None:
+    """Raise SettingsError if aiohttp runs on its parser in pure Python, in which most of its past holes were."""
+    if HttpRequestParser is HttpRequestParserPy:
+        raise SettingsError("aiohttp's C parser is missing: install a binary wheel of aiohttp")
+
+
+async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Application | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then let requests under way end; `ready` gets the URL once it answers."""
+    require_c_parser()
+    app = create_app(settings) if app is None else app
+    runner = Runner(
+        app,
+        access_log_class=AccessLogger,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=settings.server.shutdown_timeout,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.server.host, settings.server.port)
+        await site.start()
+        async with control(app):
+            ready(_url(settings.server.host, runner.addresses[0][1]))
+            await _until_stopped()
+        app[DRAINING].set()
+    finally:
+        await runner.cleanup()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,40 @@
+"""The handlers around destinations: the account, the types, and whether the service is well."""
+
+from aiohttp import web
+
+from consignee.web import answers
+from consignee.web.auth import account_of
+from consignee.web.errors import unavailable
+from consignee.web.keys import DESTINATIONS, DRAINING
+
+
+async def account(request: web.Request) -> web.Response:
+    """GET /account"""
+    name = await account_of(request)
+    destinations = request.config_dict[DESTINATIONS]
+    info = {
+        f"{kind}_{what}": count
+        for kind, usage in (await destinations.usages(name)).items()
+        for what, count in usage.to_json().items()
+    }
+    return answers.success({"account_info": info})
+
+
+async def destination_types(request: web.Request) -> web.Response:
+    """GET /destination-types"""
+    await account_of(request)
+    return answers.success({"destination_types": request.config_dict[DESTINATIONS].catalog.describe()})
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """GET /healthz: the process is alive"""
+    return answers.success()
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """GET /readyz: the store can be written, and the service is not stopping"""
+    if request.config_dict[DRAINING].is_set():
+        return unavailable("The service is stopping.")
+    if not request.config_dict[DESTINATIONS].store.writable:
+        return unavailable("The store can't be written.")
+    return answers.success()

@@ -1,0 +1,1 @@
+"""Servers, certificates and name service for the tests, all on loopback."""

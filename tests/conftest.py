@@ -1,31 +1,14 @@
 """The servers that many tests share; each is started once, when the first test asks for it."""
 
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from consignee.demo.storage import Program, StorageServer, storage_process
-from fakes import moto_iam as moto_program
+from consignee.demo.storage import StorageServer, storage_process
 from fakes.certificates import Authority
+from fakes.policies import PolicyServer, policy_process
 
 SWIFT_USERS = {"test:tester": "testing", "test:nodelete": "testing2", "other:owner": "testing3"}
-
-
-@dataclass(frozen=True)
-class PolicyServer:
-    """moto with its access rules on: `users` maps writer, nodelete and nobody to (access key id, secret).
-
-    `server` is for looking into it; there a user is named by its access key id.
-    """
-
-    url: str
-    region: str
-    bucket: str
-    users: Mapping[str, tuple[str, str]]
-    server: StorageServer
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +37,5 @@ def swift_eu() -> Iterator[StorageServer]:
 @pytest.fixture(scope="session")
 def moto_iam() -> Iterator[PolicyServer]:
     """An S3 server with policies: writer may do all, nodelete all but DeleteObject, nobody nothing."""
-    program = Program([sys.executable, "-P", str(Path(moto_program.__file__))])
-    try:
-        url = program.ready()["url"]
-        server = StorageServer(url, None, moto_program.REGION, dict(moto_program.USERS.values()))
-        yield PolicyServer(url, server.region, moto_program.BUCKET, moto_program.USERS, server)
-    finally:
-        program.stop()
+    with policy_process() as server:
+        yield server

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str) -> int:
-    print(f"consignee: {message}", file=sys.stderr)  # noqa: T201
+    print(f"consignee: {message}", file=sys.stderr)
     return 2
 
 
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
     by_name["check"].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
     _add_keys(by_name["keys"])
+    by_name["demo"].add_argument(
+        "--config", type=Path, metavar="FILE", default=Path("config/development.toml"), help="settings, in TOML"
+    )
     by_name["demo"].add_argument("--once", action="store_true", help="end after the tour")
     return parser
 

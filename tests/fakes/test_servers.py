@@ -14,10 +14,10 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from conftest import PolicyServer
 from consignee.demo.storage import Reply, StorageServer
 from consignee.errors import ConsigneeError
 from fakes.certificates import Authority
+from fakes.policies import PolicyServer
 from fakes.resolver import FixedResolver
 
 TESTER = "test:tester"

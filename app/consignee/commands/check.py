@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     except InvalidRequest as error:
         for field, problems in error.errors.items():
-            print(f"{field}: {', '.join(problems)}", file=sys.stderr)  # noqa: T201
+            print(f"{field}: {', '.join(problems)}", file=sys.stderr)
         return 2
     _print(report)
     return 0
@@ -52,12 +52,12 @@ async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:
 
 def _print(report: Report) -> None:
     for step in report.steps:
-        print(f"{step.step:8} {'ok' if step.ok else step.code} ({step.ms} ms)")  # noqa: T201
+        print(f"{step.step:8} {'ok' if step.ok else step.code} ({step.ms} ms)")
         for label, value in (
             ("provider", step.provider_code),
             ("request", step.provider_request_id),
             ("hint", step.hint),
         ):
             if value:
-                print(f"         {label}: {value}")  # noqa: T201
-    print(report.message or "The destination works.")  # noqa: T201
+                print(f"         {label}: {value}")
+    print(report.message or "The destination works.")

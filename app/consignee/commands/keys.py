@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the new key, or the keys there are."""
     settings = load_settings(arguments.config)
     for line in asyncio.run(_run(settings, arguments)):
-        print(line)  # noqa: T201
+        print(line)
     return 0
 
 

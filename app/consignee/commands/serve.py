@@ -20,4 +20,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ready(url: str) -> None:
-    print(f"consignee is ready at {url}", flush=True)  # noqa: T201
+    print(f"consignee is ready at {url}", flush=True)

@@ -151,7 +151,7 @@ def serve(options: argparse.Namespace, work: Path) -> None:
     if options.tls_port is not None:
         ready["tls_url"] = _listen(proxy, options.tls_port, certfile=options.cert, keyfile=options.key)
     ended = _end_on(sys.stdin.fileno() if options.until_eof else None)
-    print(json.dumps(ready), flush=True)  # noqa: T201
+    print(json.dumps(ready), flush=True)
     ended()
 
 
@@ -254,7 +254,7 @@ def main() -> int:
     try:
         serve(options, work)
     except ImportError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return EXIT_NOT_INSTALLED
     finally:
         shutil.rmtree(work, ignore_errors=True)

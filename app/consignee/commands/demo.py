@@ -1,0 +1,77 @@
+"""consignee demo: a real S3 server, this service, and a tour of both over HTTP."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from consignee.demo.storage import running_storage
+from consignee.demo.tour import API_KEY, BUCKET, SECRET, USER, Tour
+from consignee.errors import ConsigneeError
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the tour; return 0 if every step went as it should. Without --once the server is left running."""
+    if not arguments.config.is_file():
+        raise ConsigneeError(f"{arguments.config} does not exist: give the demo's settings with --config FILE")
+    return asyncio.run(_demo(arguments.config, once=arguments.once))
+
+
+async def _demo(config: Path, *, once: bool) -> int:
+    print("starting an S3 server that checks signatures, and consignee", flush=True)
+    with tempfile.TemporaryDirectory(prefix="consignee-demo-") as directory:
+        async with running_storage({USER: SECRET}) as storage, aiohttp.ClientSession() as session:
+            await storage.create_bucket(USER, BUCKET)
+            tour = Tour(session, storage)
+            async with _server(config, directory) as tour.url:
+                await tour.first_part()
+            print("\n## Restart the server")
+            async with _server(config, directory) as tour.url:
+                await tour.second_part()
+                print(f"\n{_verdict(tour)}", flush=True)
+                if not once:
+                    await _stay(tour.url)
+            return 1 if tour.failures else 0
+
+
+@asynccontextmanager
+async def _server(config: Path, directory: str) -> AsyncIterator[str]:
+    own = {"CONSIGNEE_STORE__PATH": directory, "CONSIGNEE_SECRETS__KEY_FILE": f"{directory}/secret.key"}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "consignee", "serve", "--config", str(config), "--port", "0"),
+        env={**os.environ, "CONSIGNEE_LOG__LEVEL": "warning", **own},
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        line = (await process.stdout.readline()).decode()
+        if "http://" not in line:
+            raise ConsigneeError("the server did not start")
+        yield line.split()[-1]
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+def _verdict(tour: Tour) -> str:
+    if tour.failures:
+        return "The tour did NOT go as it should: " + "; ".join(tour.failures)
+    return "The tour went as it should."
+
+
+async def _stay(url: str) -> None:
+    print(f"consignee is running at {url} (api_key={API_KEY}); end it with Ctrl-C", flush=True)
+    print(f"   try: curl '{url}/destinations?api_key={API_KEY}'", flush=True)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await stopped.wait()

@@ -1,0 +1,138 @@
+"""The tour: what a client does over HTTP, each request with its answer, and whether that was the right one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote_plus, urlencode
+
+import aiohttp
+
+from consignee.demo.storage import StorageServer
+
+API_KEY: Final = "demo"
+USER: Final = "demo:writer"
+SECRET: Final = "a+secret/of+the+demo"
+BUCKET: Final = "demo-bucket"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What was answered."""
+
+    status: int
+    body: Any
+
+
+class Tour:
+    """Talks to a server at `url`; `failures` are the steps that did not go as they should."""
+
+    def __init__(self, session: aiohttp.ClientSession, storage: StorageServer) -> None:
+        self.url = ""
+        self.failures: list[str] = []
+        self._session = session
+        self._storage = storage
+
+    async def first_part(self) -> None:
+        """Create destinations, good and bad, and change them."""
+        by_form = await self.ask("Create from a form", "POST", "/destinations", form=self._fields("From a form"))
+        await self.ask("Create from JSON", "POST", "/destinations", content=self._fields("From JSON"))
+        await self.ask(
+            "A wrong secret: the + was not escaped in the form",
+            "POST",
+            "/destinations",
+            form=self._fields("Wrong secret"),
+            unescaped=True,
+            expect="credentials_rejected",
+        )
+        missing = {**self._fields("No bucket"), "s3_bucket_name": "no-such-bucket"}
+        await self.ask("A missing bucket", "POST", "/destinations", content=missing, expect="bucket_not_found")
+        await self.ask("List", "GET", "/destinations")
+        here = f"/destinations/{_id(by_form)}"
+        await self.ask("Disable", "PUT", here, form={"enabled": "false"})
+        await self.ask("Enable: tested again first", "PUT", here, form={"enabled": "true"})
+        await self.ask("Delete", "DELETE", here)
+
+    async def second_part(self) -> None:
+        """See what was kept over a restart, and that the bucket is clean."""
+        reply = await self.ask("List after a restart", "GET", "/destinations")
+        names = [one["name"] for one in reply.body.get("destinations", ())]
+        self._check("the destination from JSON is still there", names == ["From JSON"])
+        left = await self._storage.keys(USER, BUCKET)
+        self._check("the tests left nothing in the bucket", left == [])
+
+    async def ask(
+        self,
+        title: str,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        content: Mapping[str, Any] | None = None,
+        unescaped: bool = False,
+        expect: str = "",
+    ) -> Reply:
+        """Send a request, print it and its answer; `expect` is the code of the failure that is right here."""
+        print(f"\n## {title}\n{method} {path}?api_key={API_KEY}")
+        _print_fields(form or content)
+        data = _encoded(form, unescaped) if form else None
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else None
+        async with self._session.request(
+            method, self.url + path, params={"api_key": API_KEY}, data=data, json=content, headers=headers
+        ) as response:
+            reply = Reply(response.status, await response.json())
+        print(f"-> {reply.status} {_short(reply.body)}")
+        code = reply.body["request_info"].get("code", "")
+        self._check(expect or "success", (reply.status, code) == ((400, expect) if expect else (200, "")))
+        return reply
+
+    def _check(self, what: str, right: bool) -> None:
+        print(f"   {'as expected' if right else 'NOT AS EXPECTED'}: {what}")
+        if not right:
+            self.failures.append(what)
+
+    def _fields(self, name: str) -> dict[str, str]:
+        return {
+            "name": name,
+            "enabled": "true",
+            "type": "s3compatible",
+            "s3_endpoint": self._storage.url,
+            "s3_access_key_id": USER,
+            "s3_secret_access_key": SECRET,
+            "s3_bucket_name": BUCKET,
+            "s3_path_prefix": "exports/%COLLECTION_NAME%/%DATE%",
+        }
+
+
+def _id(reply: Reply) -> str:
+    return str(reply.body.get("destination", {}).get("id", "none"))
+
+
+def _encoded(form: Mapping[str, str], unescaped: bool) -> str:
+    encoded = urlencode(form)
+    return encoded.replace(quote_plus(SECRET), SECRET) if unescaped else encoded
+
+
+def _print_fields(fields: Mapping[str, Any] | None) -> None:
+    for name, value in (fields or {}).items():
+        print(f"   {name}: {'***' if 'secret' in name else value}")
+
+
+def _short(body: Mapping[str, Any]) -> str:
+    info = body["request_info"]
+    if not info["success"]:
+        steps = body.get("connectivity", {}).get("steps", [])
+        hints = [f"\n   {step['step']}: {step['code']}\n   hint: {step['hint']}" for step in steps if not step["ok"]]
+        return f"{info['message']}{''.join(hints)}"
+    if "destination" in body:
+        return f"{_line(body['destination'])}, usage {json.dumps(body['usage'])}"
+    if "destinations" in body:
+        return "".join(f"\n   {_line(one)}" for one in body["destinations"])
+    return str(info.get("message", "ok"))
+
+
+def _line(destination: Mapping[str, Any]) -> str:
+    steps = (destination["last_test"] or {}).get("connectivity", {}).get("steps", [])
+    tested = ", ".join(f"{step['step']} {'ok' if step['ok'] else step['code']} ({step['ms']} ms)" for step in steps)
+    state = "enabled" if destination["enabled"] else "disabled"
+    return f"{destination['id']} {destination['name']!r} {state}; tested: {tested}"

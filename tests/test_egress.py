@@ -134,8 +134,8 @@ def answers_of(case: dict[str, Any], host: str) -> list[list[str]]:
     """What is dialled by each of the case's requests: the addresses that the name leads to, or the literal."""
     told = case.get("resolves_to", [host])
     answers = told if isinstance(told[0], list) else [told]
-    own = own_address()
-    return [[own if address == "<own-interface-address>" else address for address in answer] for answer in answers]
+    own = "<own-interface-address>"
+    return [[own_address() if address == own else address for address in answer] for answer in answers]
 
 
 async def failure_of(session: aiohttp.ClientSession, url: str) -> Exception:

@@ -138,10 +138,12 @@ def test_ports_are_443_the_free_ones_and_those_allowed(port: int, ports: set[int
     allowed = port in {443, *ports} or 1024 <= port <= 65535 or (http and port == 80)
     url = f"{scheme}://s3.example.com:{port}"
     if allowed:
-        assert parse_endpoint(url, allow_http=True, ports=ports) == Endpoint(scheme, "s3.example.com", port)
+        assert parse_endpoint(url, allow_http=True, opens=lambda _, port: port in ports) == Endpoint(
+            scheme, "s3.example.com", port
+        )
         return
     with pytest.raises(EndpointInvalid) as caught:
-        parse_endpoint(url, allow_http=True, ports=ports)
+        parse_endpoint(url, allow_http=True, opens=lambda _, port: port in ports)
     assert caught.value.code == "bad_port"
 
 

@@ -123,8 +123,15 @@ class Policy:
 
     def parse_endpoint(self, value: object) -> Endpoint:
         """Return the endpoint that a customer entered; raises EndpointInvalid."""
-        ports = [rule.port for rule in self.allow if rule.port is not None]
-        return parse_endpoint(value, allow_http=self.allow_http, names=self.allow_names, ports=ports)
+        return parse_endpoint(value, allow_http=self.allow_http, names=self.allow_names, opens=self._may_open)
+
+    def _may_open(self, host: str, port: int) -> bool:
+        """Whether a rule opens a port below 1024: of that address, or, if the host is a name, of any."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return any(rule.port == port for rule in self.allow)
+        return any(rule.opens(address, port) for rule in self.allow)
 
     def refusal(self, address: str, port: int, *, trusted: bool = False) -> str | None:
         """Return why the address must not be dialled, or None; `trusted`: for endpoints of the operator's."""
@@ -144,6 +151,8 @@ class Policy:
             return "metadata of a cloud"
         if trusted:
             return None
+        if port < 1024 and port not in (80, 443):
+            return "a port of another service"
         return _special(address) or ("this machine's own" if self.is_own(address) else None)
 
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, NoReturn
 
@@ -53,12 +53,19 @@ class Endpoint:
         return ":" in self.host or _is_dotted_quad(self.host)
 
 
+Opens = Callable[[str, int], bool]
+
+
+def _nothing(host: str, port: int) -> bool:
+    return False
+
+
 def parse_endpoint(
-    value: object, *, allow_http: bool = False, names: Collection[str] = (), ports: Collection[int] = ()
+    value: object, *, allow_http: bool = False, names: Collection[str] = (), opens: Opens = _nothing
 ) -> Endpoint:
     """Return the endpoint; raises EndpointInvalid.
 
-    `names` lets private names through (each one, and what is under it), `ports` more ports than 443 and those
+    `names` lets private names through (each one, and what is under it), `opens` more ports of a host than 443 and those
     from 1024.
     """
     scheme, rest = _split(_checked_text(value))
@@ -72,7 +79,7 @@ def parse_endpoint(
         )
     host, digits = _split_authority(rest)
     host = _checked_address(host) if host.startswith("[") else _checked_host(host, names)
-    return Endpoint(scheme, host, _checked_port(digits, scheme, ports))
+    return Endpoint(scheme, host, _checked_port(digits, scheme, host, opens))
 
 
 def _fail(code: str, text: str) -> NoReturn:
@@ -184,7 +191,7 @@ def is_private_name(host: str, names: Collection[str] = ()) -> bool:
     return _PRIVATE_NAME.fullmatch(host) is not None
 
 
-def _checked_port(digits: str | None, scheme: str, ports: Collection[int]) -> int:
+def _checked_port(digits: str | None, scheme: str, host: str, opens: Opens) -> int:
     if digits is None:
         return _DEFAULT_PORT[scheme]
     if digits.startswith("0") or len(digits) > 5 or int(digits) > 65535:
@@ -193,6 +200,6 @@ def _checked_port(digits: str | None, scheme: str, ports: Collection[int]) -> in
             "The port must be a number from 1 to 65535 without leading zeros; 443 can be left out.",
         )
     port = int(digits)
-    if not (port == 443 or port >= 1024 or (port == 80 and scheme == "http") or port in ports):
+    if not (port == 443 or port >= 1024 or (port == 80 and scheme == "http") or opens(host, port)):
         _fail("bad_port", "The port must be 443, or 1024 or more.")
     return port

@@ -21,6 +21,11 @@ class Change:
     line: bytes
     removed: bool = False
 
+    @property
+    def is_new(self) -> bool:
+        """Whether there was no such document before."""
+        return self.revision == 1
+
 
 class Entry(NamedTuple):
     """The newest record of a document; decoded only when it is read, because bytes take the least memory."""

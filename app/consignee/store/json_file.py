@@ -1,6 +1,7 @@
 """The default store: JSON lines in one directory, one file for each kind, all of it in memory too."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -32,7 +33,8 @@ class JsonFileStore(Store):
     def __init__(self, path: Path, *, now: Callable[[], datetime] = _now, compact_above: int = COMPACT_ABOVE) -> None:
         self._directory = Directory(path, now=now, compact_above=compact_above)
         self._indexes: dict[str, Index] = {}
-        self._under_way: dict[_Key, tuple[Change, Answer]] = {}
+        self._under_way: dict[_Key, Answer] = {}
+        self._creating: Counter[tuple[str, str]] = Counter()
         self._writer: Writer | None = None
         self._readable = False
         self._closing = False
@@ -94,7 +96,7 @@ class JsonFileStore(Store):
         revision = await self._settled_revision(change)
         judge(revision, replaces=replaces)
         if revision == 0:
-            judge_limit(self._index(kind).count(account) + self._new(kind, account), limit)
+            judge_limit(self._index(kind).count(account) + self._creating[kind, account], limit)
         await self._submit(change)
         return decode_document(change.line)
 
@@ -107,27 +109,25 @@ class JsonFileStore(Store):
     async def _settled_revision(self, change: Change) -> int:
         """Return the document's revision once nothing of it is under way; submit before the next await."""
         self._require_writable()
-        while (under_way := self._under_way.get(_key(change))) is not None:
-            await asyncio.wait([under_way[1]])
+        while (answer := self._under_way.get(_key(change))) is not None:
+            await asyncio.wait([answer])
             self._require_writable()
         return self._index(change.kind).revision(change.account, change.id)
 
     async def _submit(self, change: Change) -> None:
         assert self._writer is not None
         answer = self._writer.submit(change)
-        self._under_way[_key(change)] = change, answer
+        self._under_way[_key(change)] = answer
+        self._creating[change.kind, change.account] += change.is_new
         # The write takes effect even if the caller is cancelled: others of its group must not suffer.
         if (failure := await asyncio.shield(answer)) is not None:
             raise StoreError(str(failure)) from failure
 
     def _settle(self, change: Change, failure: StoreError | None) -> None:
         del self._under_way[_key(change)]
+        self._creating[change.kind, change.account] -= change.is_new
         if failure is None:
             self._indexes.setdefault(change.kind, Index()).apply(change)
-
-    def _new(self, kind: str, account: str) -> int:
-        changes = (change for change, _ in self._under_way.values())
-        return sum(c.kind == kind and c.account == account and c.revision == 1 and not c.removed for c in changes)
 
     def _rest(self, waiting: bool) -> Callable[[], None] | None:
         """Return the compaction that is due; while somebody waits, only one that can't be put off."""

@@ -4,9 +4,9 @@
     {"sum":"5e6f7a8b","account":"a","id":"0A1B2C3D","revision":3,"data":{…}}
 
 `sum` is the CRC-32 of the rest of the line, from the byte after the comma that follows it to the closing
-brace. The order of the keys is fixed, so that a replay can cut a line into its parts without decoding its data.
-`"data":null` says that the document was removed. Control characters are escaped, so a line ends at its first
-newline and never holds a NUL.
+brace. The order of the keys is fixed, so that a replay can cut a line into parts without decoding its data.
+`"data":null` says that the document was removed. Control characters are escaped, so a line ends at its
+first newline and never holds a NUL.
 """
 
 import json

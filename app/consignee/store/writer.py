@@ -17,9 +17,9 @@ Failures = Mapping[str, StoreError]
 class Writer:
     """Runs `write` off the event loop, once for each group, then `settle` in the loop, for each change of it.
 
-    `write` returns why it failed, for each kind that it could not write; `settle` is told the same, or None when
-    the change is durable. `rest` is asked between groups for other work that blocks, and told whether somebody
-    waits. What was begun ends even if nobody awaits it any more.
+    `write` returns why it failed, for each kind that it could not write; `settle` is told the same, or None
+    when the change is durable. `rest` is asked between groups for other work that blocks, and told whether
+    somebody waits. What was begun ends even if nobody awaits it any more.
     """
 
     def __init__(

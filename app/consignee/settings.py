@@ -1,205 +1,63 @@
-"""Settings: one TOML file and the environment, as frozen dataclasses. Nothing else reads the environment.
-
-A setting is written once, as a field with type, default, description and rule: all else follows from that.
-"""
+"""Settings: one TOML file and the environment, as frozen dataclasses. Nothing else reads the environment."""
 
 import difflib
 import json
 import os
 import re
 import tomllib
-import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
 from consignee.errors import SettingsError
-from consignee.secret import Secret, parse_key
+from consignee.secret import Secret
+from consignee.sections import (
+    SECTIONS,
+    SETTINGS,
+    TABLES,
+    AccountsSettings,
+    EgressSettings,
+    FixedAccount,
+    LimitsSettings,
+    LogSettings,
+    Name,
+    ProviderSettings,
+    SecretsSettings,
+    ServerSettings,
+    Setting,
+    Settings,
+    StoreSettings,
+    VerificationSettings,
+    demand,
+)
 
-Rule = Callable[[Any], object]
-Name = tuple[str, ...]
+__all__ = [
+    "SETTINGS",
+    "AccountsSettings",
+    "EgressSettings",
+    "FixedAccount",
+    "LimitsSettings",
+    "LogSettings",
+    "ProviderSettings",
+    "SecretsSettings",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "StoreSettings",
+    "VerificationSettings",
+    "describe",
+    "load_settings",
+]
+
 _PREFIX: Final = "CONSIGNEE_"
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\})+"
-_ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?)?")
 # Kubernetes sets these in every container beside a service of our name; they are not the operator's mistake.
 _FROM_CLUSTER = re.compile(
     r"CONSIGNEE_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)=.*|PORT_[0-9]+_[A-Z]+(_[A-Z]+)?=.*|PORT=[a-z]+://.*)"
 )
-
-
-def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
-    return field(default=default, metadata={"about": about, "rule": rule, "in_file": in_file})
-
-
-def _demand(accepts: Callable[[Any], object], expected: str) -> Rule:
-    def rule(value: Any) -> None:
-        if not accepts(value):
-            raise ValueError(f"must be {expected}")
-
-    return rule
-
-
-def _between(low: float, high: float) -> Rule:
-    return _demand(lambda value: low <= value <= high, f"a number from {low} to {high}")
-
-
-def _one_of(*choices: str) -> Rule:
-    return _demand(lambda value: value in choices, "one of " + ", ".join(choices))
-
-
-def _is_endpoint(url: str) -> bool:
-    match = _ENDPOINT.fullmatch(url)
-    return match is not None and 0 < int(match["port"] or 443) < 65536
-
-
-def _are_egress_rules(entries: tuple[str, ...]) -> None:
-    from consignee.egress import AllowRule
-
-    for entry in entries:
-        AllowRule.parse(entry)
-
-
-def _is_sealing_key(key: Secret) -> None:
-    parse_key(key.reveal())
-
-
-_NOT_EMPTY: Final = _demand(bool, "text that is not empty")
-_NO_URL: Final = _demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
-_DURATION: Final = _demand(_EVERY.fullmatch, "a whole number followed by s, m, h or d, or empty")
-_BARE_URL: Final = _demand(_is_endpoint, "an http or https URL of host and port only: no path, query, user name")
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """Where the server listens, and how it stops."""
-
-    host: str = _setting("127.0.0.1", "Address to listen on.", _NOT_EMPTY)
-    port: int = _setting(8080, "Port to listen on; 0 picks a free one.", _between(0, 65535))
-    shutdown_timeout: float = _setting(25, "Seconds that requests under way get at a stop.", _between(0, 3600))
-
-
-@dataclass(frozen=True)
-class StoreSettings:
-    """Where the documents are kept."""
-
-    path: str = _setting("var", "Directory of the store.", _NOT_EMPTY)
-    url: str = _setting("", "Always empty: a store with a URL is not supported by this version.", _NO_URL)
-
-
-@dataclass(frozen=True)
-class SecretsSettings:
-    """The key that seals customers' secrets at rest."""
-
-    key_file: str = _setting("var/secret.key", "File of the key that seals secrets at rest.", _NOT_EMPTY)
-    key: Secret | None = _setting(  # noqa: RUF009, for it returns a field
-        None, "The key itself, in place of the file.", _is_sealing_key, in_file=False
-    )
-
-
-@dataclass(frozen=True)
-class FixedAccount:
-    """An account with an API key that stands in the configuration: for development."""
-
-    name: str
-    api_key: Secret
-
-
-@dataclass(frozen=True)
-class AccountsSettings:
-    """Accounts beside those made with `consignee keys`."""
-
-    fixed: tuple[FixedAccount, ...] = _setting((), "For development: tables of a name and an api_key each.")
-
-
-@dataclass(frozen=True)
-class EgressSettings:
-    """To which addresses connections may be opened, beyond the public ones."""
-
-    allow: tuple[str, ...] = _setting((), 'Networks allowed, such as "10.0.0.0/8:9000".', _are_egress_rules)
-    allow_http: bool = _setting(False, "Whether customers' endpoints may be http; otherwise only https.")
-    allow_names: tuple[str, ...] = _setting((), "Host names that are allowed although they look internal.")
-    ca_file: str = _setting("", "PEM file of further authorities to trust; empty: none.")
-
-
-@dataclass(frozen=True)
-class LimitsSettings:
-    """How much one account or one request may use."""
-
-    destinations_per_account: int = _setting(50, "Destinations that one account may have.", _between(0, 10**6))
-    collections_per_account: int = _setting(50, "Collections that one account may have.", _between(0, 10**6))
-    body_bytes: int = _setting(1_048_576, "Largest JSON or form body, in bytes.", _between(1024, 2**30))
-    body_timeout: float = _setting(10, "Seconds for a body to arrive whole.", _between(0.01, 3600))
-    form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
-
-
-@dataclass(frozen=True)
-class LogSettings:
-    """What the command writes to standard error."""
-
-    level: str = _setting("info", "Least level to log.", _one_of("debug", "info", "warning", "error"))
-    format: str = _setting("plain", "Form of a line: plain or json.", _one_of("plain", "json"))
-
-
-@dataclass(frozen=True)
-class VerificationSettings:
-    """How destinations are tested."""
-
-    timeout: float = _setting(10, "Seconds for one connectivity test.", _between(0.01, 3600))
-    concurrency: int = _setting(64, "Connectivity tests at once.", _between(1, 10_000))
-    every: str = _setting("", 'Time after which a test is repeated, such as "12h"; empty: never.', _DURATION)
-
-
-@dataclass(frozen=True)
-class ProviderSettings:
-    """What the operator sets for one destination type."""
-
-    endpoint_url: str = _setting("", "The operator's own endpoint; empty: the vendor's.", _BARE_URL)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings; `sources` says where each that is not a default is from."""
-
-    server: ServerSettings = ServerSettings()
-    store: StoreSettings = StoreSettings()
-    secrets: SecretsSettings = SecretsSettings()
-    accounts: AccountsSettings = AccountsSettings()
-    egress: EgressSettings = EgressSettings()
-    limits: LimitsSettings = LimitsSettings()
-    log: LogSettings = LogSettings()
-    verification: VerificationSettings = VerificationSettings()
-    providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
-    sources: Mapping[Name, str] = field(default_factory=dict, repr=False, compare=False)
-
-
-_SECTIONS: Final[Mapping[str, Any]] = {each.name: type(each.default) for each in fields(Settings)[:-2]}
-_TABLES: Final = {(name,): section for name, section in _SECTIONS.items()} | {("providers", "*"): ProviderSettings}
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is known about one setting: everything but its value."""
-
-    name: Name
-    type: Any
-    default: Any
-    about: str
-    rule: Rule | None
-    in_file: bool
-
-
-def _settings_of(prefix: Name, section: type) -> Iterator[Setting]:
-    hints = typing.get_type_hints(section)
-    for each in fields(section):
-        yield Setting((*prefix, each.name), hints[each.name], each.default, **each.metadata)
-
-
-SETTINGS: Final = {each.name: each for prefix, section in _TABLES.items() for each in _settings_of(prefix, section)}
 
 
 @dataclass(frozen=True)
@@ -273,7 +131,7 @@ def _build(found: Mapping[Name, tuple[Any, str]]) -> Settings:
 
     types = sorted({name[1] for name in found if name[0] == "providers"})
     return Settings(
-        **{name: section(**inside(name)) for name, section in _SECTIONS.items()},
+        **{name: section(**inside(name)) for name, section in SECTIONS.items()},
         providers=MappingProxyType({each: ProviderSettings(**inside("providers", each)) for each in types}),
         sources=MappingProxyType({name: source for name, (_, source) in found.items()}),
     )
@@ -310,7 +168,7 @@ def _content(path: Path, where: str) -> str:
 def _leaves(prefix: Name, table: Mapping[str, Any], where: str) -> Iterator[tuple[Name, Any]]:
     for key, raw in table.items():
         name = (*prefix, key)
-        if all(known[: len(name)] != _pattern(name) for known in _TABLES):
+        if all(known[: len(name)] != _pattern(name) for known in TABLES):
             yield name, raw
         elif isinstance(raw, dict):
             yield from _leaves(name, raw, where)
@@ -345,7 +203,7 @@ def _find(name: Name, where: str, *, spell: Callable[[Name], str] = ".".join) ->
     setting = SETTINGS.get(_pattern(name))
     if setting is None:
         type_ = name[1].lower() if len(name) > 1 and name[0] == "providers" else "s3"
-        names = SETTINGS if spell is _variable else (*_TABLES, *SETTINGS)
+        names = SETTINGS if spell is _variable else (*TABLES, *SETTINGS)
         known = [spell(tuple(type_ if part == "*" else part for part in each)) for each in names]
         nearest = difflib.get_close_matches(spell(name), known, 1, cutoff=0.5)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
@@ -356,7 +214,7 @@ def _find(name: Name, where: str, *, spell: Callable[[Name], str] = ".".join) ->
 def _checked(setting: Setting, name: Name, raw: Any, where: str) -> Any:
     kind = _KINDS[setting.type]
     try:
-        _demand(kind.accepts, kind.expected)(raw)
+        demand(kind.accepts, kind.expected)(raw)
         value = kind.make(raw)
         if setting.rule is not None:
             setting.rule(value)
@@ -367,7 +225,7 @@ def _checked(setting: Setting, name: Name, raw: Any, where: str) -> Any:
 
 def describe(settings: Settings) -> str:
     """Return the settings in force as TOML, secrets hidden, each with where it is from."""
-    tables: dict[Name, Any] = {(name,): getattr(settings, name) for name in _SECTIONS}
+    tables: dict[Name, Any] = {(name,): getattr(settings, name) for name in SECTIONS}
     tables |= {("providers", type_): section for type_, section in settings.providers.items()}
     blocks = (
         "\n".join([f"[{'.'.join(prefix)}]", *_lines(prefix, section, settings.sources)])

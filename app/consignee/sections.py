@@ -1,0 +1,188 @@
+"""Every setting, once: a field with its type, default, description and rule. All else follows from that."""
+
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Final
+
+from consignee.secret import Secret, parse_key
+
+Rule = Callable[[Any], object]
+Name = tuple[str, ...]
+_HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\})+"
+_PATH = r"(?:/(?:[A-Za-z0-9._~-]|\{account\}|\{region\}|\{bucket\})+)+/?|/"
+_ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?({_PATH})?)?")
+
+
+def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
+    return field(default=default, metadata={"about": about, "rule": rule, "in_file": in_file})
+
+
+def demand(accepts: Callable[[Any], object], expected: str) -> Rule:
+    def rule(value: Any) -> None:
+        if not accepts(value):
+            raise ValueError(f"must be {expected}")
+
+    return rule
+
+
+def _between(low: float, high: float) -> Rule:
+    return demand(lambda value: low <= value <= high, f"a number from {low} to {high}")
+
+
+def _one_of(*choices: str) -> Rule:
+    return demand(lambda value: value in choices, "one of " + ", ".join(choices))
+
+
+def _is_endpoint(url: str) -> bool:
+    match = _ENDPOINT.fullmatch(url)
+    return match is not None and 0 < int(match["port"] or 443) < 65536
+
+
+def _are_egress_rules(entries: tuple[str, ...]) -> None:
+    from consignee.egress import AllowRule
+
+    for entry in entries:
+        AllowRule.parse(entry)
+
+
+def _is_sealing_key(key: Secret) -> None:
+    parse_key(key.reveal())
+
+
+_NOT_EMPTY: Final = demand(bool, "text that is not empty")
+_NO_URL: Final = demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
+_NEVER: Final = demand(lambda text: not text, "empty: scheduled tests are not supported by this version")
+_BARE_URL: Final = demand(
+    _is_endpoint, "an http or https URL of a host, and perhaps a port and a path: no query, no user name"
+)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where the server listens, and how it stops."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.", _NOT_EMPTY)
+    port: int = _setting(8080, "Port to listen on; 0 picks a free one.", _between(0, 65535))
+    shutdown_timeout: float = _setting(25, "Seconds that requests under way get at a stop.", _between(0, 3600))
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """Where the documents are kept."""
+
+    path: str = _setting("var", "Directory of the store.", _NOT_EMPTY)
+    url: str = _setting("", "Always empty: a store with a URL is not supported by this version.", _NO_URL)
+
+
+@dataclass(frozen=True)
+class SecretsSettings:
+    """The key that seals customers' secrets at rest."""
+
+    key_file: str = _setting("var/secret.key", "File of the key that seals secrets at rest.", _NOT_EMPTY)
+    key: Secret | None = _setting(  # noqa: RUF009, for it returns a field
+        None, "The key itself, in place of the file.", _is_sealing_key, in_file=False
+    )
+
+
+@dataclass(frozen=True)
+class FixedAccount:
+    """An account with an API key that stands in the configuration: for development."""
+
+    name: str
+    api_key: Secret
+
+
+@dataclass(frozen=True)
+class AccountsSettings:
+    """Accounts beside those made with `consignee keys`."""
+
+    fixed: tuple[FixedAccount, ...] = _setting((), "For development: tables of a name and an api_key each.")
+
+
+@dataclass(frozen=True)
+class EgressSettings:
+    """To which addresses connections may be opened, beyond the public ones."""
+
+    allow: tuple[str, ...] = _setting((), 'Networks allowed, such as "10.0.0.0/8:9000".', _are_egress_rules)
+    allow_http: bool = _setting(False, "Whether customers' endpoints may be http; otherwise only https.")
+    allow_names: tuple[str, ...] = _setting((), "Host names that are allowed although they look internal.")
+    ca_file: str = _setting("", "PEM file of further authorities to trust; empty: none.")
+
+
+@dataclass(frozen=True)
+class LimitsSettings:
+    """How much one account or one request may use."""
+
+    destinations_per_account: int = _setting(50, "Destinations that one account may have.", _between(0, 10**6))
+    collections_per_account: int = _setting(50, "Collections that one account may have.", _between(0, 10**6))
+    body_bytes: int = _setting(1_048_576, "Largest JSON or form body, in bytes.", _between(1024, 2**30))
+    body_timeout: float = _setting(10, "Seconds for a body to arrive whole.", _between(0.01, 3600))
+    form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What the command writes to standard error."""
+
+    level: str = _setting("info", "Least level to log.", _one_of("debug", "info", "warning", "error"))
+    format: str = _setting("plain", "Form of a line: plain or json.", _one_of("plain", "json"))
+
+
+@dataclass(frozen=True)
+class VerificationSettings:
+    """How destinations are tested."""
+
+    timeout: float = _setting(10, "Seconds for one connectivity test.", _between(0.01, 3600))
+    concurrency: int = _setting(64, "Connectivity tests at once.", _between(1, 10_000))
+    every: str = _setting("", "Always empty: scheduled tests are not supported by this version.", _NEVER)
+
+
+@dataclass(frozen=True)
+class ProviderSettings:
+    """What the operator sets for one destination type."""
+
+    endpoint_url: str = _setting("", "The operator's own endpoint; empty: the vendor's.", _BARE_URL)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; `sources` says where each that is not a default is from."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    secrets: SecretsSettings = SecretsSettings()
+    accounts: AccountsSettings = AccountsSettings()
+    egress: EgressSettings = EgressSettings()
+    limits: LimitsSettings = LimitsSettings()
+    log: LogSettings = LogSettings()
+    verification: VerificationSettings = VerificationSettings()
+    providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[Name, str] = field(default_factory=dict, repr=False, compare=False)
+
+
+SECTIONS: Final[Mapping[str, Any]] = {each.name: type(each.default) for each in fields(Settings)[:-2]}
+TABLES: Final = {(name,): section for name, section in SECTIONS.items()} | {("providers", "*"): ProviderSettings}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known about one setting: everything but its value."""
+
+    name: Name
+    type: Any
+    default: Any
+    about: str
+    rule: Rule | None
+    in_file: bool
+
+
+def _settings_of(prefix: Name, section: type) -> Iterator[Setting]:
+    hints = typing.get_type_hints(section)
+    for each in fields(section):
+        yield Setting((*prefix, each.name), hints[each.name], each.default, **each.metadata)
+
+
+SETTINGS: Final = {each.name: each for prefix, section in TABLES.items() for each in _settings_of(prefix, section)}

@@ -49,7 +49,7 @@ class Catalog:
     def merge(self, destination: Destination, values: Mapping[str, Any]) -> Draft:
         """Return the checked fields after a partial update: what is left out stays, and so does an empty secret."""
         kind = self._type(values.get("type")) if "type" in values else destination.type
-        secret = self._schemas[kind or destination.type].secret_names
+        secret = self._schemas.get(kind or destination.type, self._common).secret_names
         given = {name: value for name, value in values.items() if name not in secret or value not in ("", None)}
         return self.parse({**raw(destination), **given})
 

@@ -8,7 +8,7 @@ TOKENS: Final = ("COLLECTION_ID", "COLLECTION_NAME", "RESULT_SET_ID", "DATE")
 KEY_BYTES: Final = 1024
 """The longest object key, in bytes of UTF-8: the limit of Amazon S3, Google Cloud Storage and Azure alike."""
 PREFIX_BYTES: Final = 768
-"""The longest prefix as written, in bytes of UTF-8: leaves room for a file name."""
+"""The longest prefix, as written and filled with sample values, in bytes of UTF-8: leaves room for a file name."""
 SAMPLE: Final = {
     "COLLECTION_ID": "00000000",
     "COLLECTION_NAME": "sample-collection",
@@ -31,8 +31,8 @@ def problems(prefix: str) -> list[str]:
         found.append("must not contain a backslash: separate folders with /")
     if any(segment in (".", "..") for segment in prefix.split("/")):
         found.append("must not contain . or .. as a folder")
-    if len(prefix.encode()) > PREFIX_BYTES:
-        found.append(f"must not be longer than {PREFIX_BYTES} bytes")
+    if len(prefix.encode()) > PREFIX_BYTES or (not found and len(render(prefix, SAMPLE).encode()) > PREFIX_BYTES):
+        found.append(f"must not be longer than {PREFIX_BYTES} bytes, also with its tokens filled in")
     return found
 
 

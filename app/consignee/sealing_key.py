@@ -62,8 +62,11 @@ def _make(settings: SecretsSettings, store: Store, used: list[str], random: Call
         )
     key = random(KEY_BYTES)
     path = Path(settings.key_file)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_durably(path, base64.b64encode(key) + b"\n", mode=0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(path, base64.b64encode(key) + b"\n", mode=0o600)
+    except OSError as error:
+        raise SettingsError(f"{_source(settings)} can't be written: {type(error).__name__}") from None
     return key
 
 

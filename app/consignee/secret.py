@@ -82,7 +82,7 @@ class Sealer:
         if key_id != self.key_id:
             raise StoreError(f"a secret of destination {id} is sealed with key {key_id!r}, not {self.key_id!r}")
         try:
-            raw = base64.b64decode(text, validate=True)
+            raw = _exactly(text)
             plain = self._cipher.decrypt(
                 raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _associated(account, id, revision, field)
             )
@@ -107,6 +107,14 @@ def parse_key(text: str) -> bytes:
         if len(key) == KEY_BYTES:
             return key
     raise ValueError(f"a sealing key is {KEY_BYTES} bytes in base64 or hexadecimal")
+
+
+def _exactly(text: str) -> bytes:
+    """Return what the base64 holds; raises ValueError for any spelling but the one that is written."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not as it was written")
+    return raw
 
 
 def _base64(text: str) -> bytes:

@@ -24,7 +24,7 @@ class Sweeper:
 
     def __init__(self, delays: Sequence[float] = DELAYS) -> None:
         self._delays = delays
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
 
     def add(self, remove: Callable[[], Awaitable[None]], *, key: str) -> None:
         """Try `remove` later, again and again; `key` names the object in the log."""
@@ -32,19 +32,20 @@ class Sweeper:
             log.warning("too many test files to remove: gave up on %s", key)
             return
         task = asyncio.create_task(self._sweep(remove, key))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = key
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def _sweep(self, remove: Callable[[], Awaitable[None]], key: str) -> None:
         for delay in self._delays:
             await asyncio.sleep(delay)
-            with contextlib.suppress(ConsigneeError):
+            with contextlib.suppress(ConsigneeError, TimeoutError):
                 await remove()
                 return
         log.warning("could not remove the test file %s", key)
 
     async def close(self) -> None:
         """Stop; what was not removed is named in the log."""
-        for task in self._tasks:
+        for task, key in self._tasks.items():
+            log.warning("stopped before the test file %s was removed", key)
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -138,12 +138,12 @@ def _step(name: str, ms: float, failure: ProviderFailure | None) -> Step:
 
 
 @asynccontextmanager
-async def _deadline(seconds: float) -> AsyncIterator[None]:
+async def _until(deadline: float, *, limit: float) -> AsyncIterator[None]:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(deadline):
             yield
     except TimeoutError:
-        raise TimedOut(f"The storage did not answer within {seconds:g} seconds.") from None
+        raise TimedOut(f"The storage did not answer within {limit:g} seconds.") from None
 
 
 async def verify(
@@ -170,11 +170,11 @@ async def verify(
 
 
 async def _attempt(run: _Run, bucket: Bucket, key: str, timeout: float) -> ProviderFailure | None:
-    deadline = run.trace.clock() + timeout
+    deadline = asyncio.get_running_loop().time() + timeout
     try:
-        async with run.step("upload"), _deadline(deadline - run.trace.clock()):
+        async with run.step("upload"), _until(deadline, limit=timeout):
             await bucket.put(key, CONTENT)
-        async with run.step("delete"), _deadline(deadline - run.trace.clock()):
+        async with run.step("delete"), _until(deadline, limit=timeout):
             await _delete(bucket, key)
     except ProviderFailure as failure:
         return failure

@@ -48,7 +48,7 @@ class Truth(fields.Field[bool]):
     """JSON's true and false, and what forms send for them: true, false, 1, 0 in any case."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
-        word = str(value).lower() if isinstance(value, str | int) else ""
+        word = str(value).lower() if isinstance(value, str | bool) or value in (0, 1) else ""
         if word in _TRUE:
             return True
         if word in _FALSE:

@@ -148,7 +148,8 @@ class S3Bucket(Bucket):
             headers=sigv4.upload_headers(body) if body else {},
             payload=sigv4.payload_hash(url, body),
         )
-        return await self._transport.send(method, url, headers=headers, body=body)
+        answer = await self._transport.send(method, url, headers=headers, body=body)
+        return answer if answer.status < 300 else s3_errors.without(answer, self._signer.key_id)
 
     def _failure(self, answer: Answer) -> ProviderFailure:
         failure = s3_errors.failure(answer, now=datetime.now(UTC))

@@ -4,11 +4,13 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
+
+from multidict import CIMultiDict
 
 from consignee import errors
 from consignee.errors import ProviderFailure
@@ -101,7 +103,7 @@ BY_CODE: Final[Mapping[str, Meaning]] = {
     "ServiceUnavailable": _BUSY,
     "KMSAccessDeniedException": _ENCRYPTION,
     "KMSDisabledException": _ENCRYPTION,
-    "KMSInvalidStateException": _ENCRYPTION,
+    "KMSKMSInvalidStateException": _ENCRYPTION,
     "KMSNotFoundException": _ENCRYPTION,
     "MethodNotAllowed": _PREMISES,
 }
@@ -116,6 +118,12 @@ BY_STATUS: Final[Mapping[int, Meaning]] = {
     507: _FULL,
 }
 """For answers without a code that we know."""
+
+
+def without(answer: Answer, key_id: str) -> Answer:
+    """Return the answer without the key id, which an endpoint may send back where its code, id or region belongs."""
+    headers = CIMultiDict((name, value.replace(key_id, "*")) for name, value in answer.headers.items())
+    return replace(answer, headers=headers, body=answer.body.replace(key_id.encode(), b"*"))
 
 
 def element(answer: Answer, name: str) -> str:
@@ -179,7 +187,7 @@ def retry_after(answer: Answer) -> float | None:
 
 
 def _skew_hint(answer: Answer, now: datetime) -> str | None:
-    theirs = _time(element(answer, "ServerTime")) or _date(answer.headers.get("Date", ""))
+    theirs = _time(element(answer, "ServerTime")) or _time(answer.headers.get("Date", ""), parsedate_to_datetime)
     if theirs is None:
         return None
     seconds = round((now - theirs).total_seconds())
@@ -189,15 +197,9 @@ def _skew_hint(answer: Answer, now: datetime) -> str | None:
     )
 
 
-def _time(text: str) -> datetime | None:
+def _time(text: str, read: Callable[[str], datetime] = datetime.fromisoformat) -> datetime | None:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(UTC)
-    except ValueError:
+        time = read(text)
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the latter for what lies before the year 1 or after 9999 in UTC
         return None

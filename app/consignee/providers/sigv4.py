@@ -25,6 +25,11 @@ class Signer:
         self._request = awsrequest
         self._credentials = credentials
 
+    @property
+    def key_id(self) -> str:
+        """The id of the access key."""
+        return str(self._credentials.access_key)
+
     @classmethod
     async def load(cls, key_id: str, secret: Secret, *, extra: str) -> "Signer":
         """Return a signer; botocore is imported in a thread. Raises MissingExtra if it is not installed."""

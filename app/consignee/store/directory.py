@@ -35,7 +35,6 @@ class Directory:
 
     def open(self) -> dict[str, Index]:
         """Lock the directory and return what its files hold, by kind; raises StoreUnusable."""
-        self.doubtful = False
         try:
             make_directory(self._path)
             self._lock = _take_lock(self._path)

@@ -31,7 +31,8 @@ class JsonFileStore(Store):
     """
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = _now, compact_above: int = COMPACT_ABOVE) -> None:
-        self._directory = Directory(path, now=now, compact_above=compact_above)
+        self._new_directory = partial(Directory, path, now=now, compact_above=compact_above)
+        self._directory = self._new_directory()
         self._indexes: dict[str, Index] = {}
         self._under_way: dict[_Key, Answer] = {}
         self._creating: Counter[tuple[str, str]] = Counter()
@@ -42,12 +43,14 @@ class JsonFileStore(Store):
     async def open(self) -> None:
         if self._writer is not None:
             raise StoreUnusable("this store is open already")
-        self._writer = writer = Writer(write=self._directory.commit, settle=self._settle, rest=self._rest)
+        self._directory = directory = self._new_directory()
+        self._writer = writer = Writer(write=directory.commit, settle=self._settle, rest=self._rest)
         try:
-            self._indexes = await writer.run(self._directory.open)
-        except BaseException:
+            self._indexes = await writer.run(directory.open)
+        except BaseException as error:
             self._writer = None
-            writer.end(self._directory.close)  # runs after the opening, which may still be under way
+            # A cancelled opening goes on in its thread: what it takes is let go when it ends.
+            writer.end(directory.close if isinstance(error, asyncio.CancelledError) else None)
             raise
         self._readable, self._closing = True, False
 
@@ -66,7 +69,7 @@ class JsonFileStore(Store):
 
     @property
     def commits(self) -> int:
-        """How many writes were made durable so far, or failed: under load far fewer than there were saves."""
+        """How many writes were made durable since the opening, or failed: under load far fewer than saves."""
         return self._directory.commits
 
     def kinds(self) -> list[str]:

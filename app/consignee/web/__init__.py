@@ -49,10 +49,20 @@ def create_app(
 
 
 def setup(
-    app: web.Application, settings: Settings, *, prefix: str, authenticate: Authenticate | None = None
+    app: web.Application,
+    settings: Settings,
+    *,
+    prefix: str,
+    authenticate: Authenticate | None = None,
+    store: Store | None = None,
+    providers: Iterable[Provider] | None = None,
+    resolver: AbstractResolver | None = None,
 ) -> web.Application:
-    """Serve consignee under a path of another application, such as `/storage`; returns the part that was added."""
-    part = create_app(settings, authenticate=authenticate)
+    """Serve consignee under a path of another application, such as `/storage`; returns the part that was added.
+
+    The other arguments are those of `create_app`.
+    """
+    part = create_app(settings, authenticate=authenticate, store=store, providers=providers, resolver=resolver)
     app.add_subapp(prefix, part)
     return part
 

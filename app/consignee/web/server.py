@@ -1,6 +1,7 @@
 """The server of `consignee serve`: also what aiohttp answers by itself, such as to a malformed request, comes in our envelope."""
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ from consignee.web.keys import DRAINING
 log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS = 75.0
+CUT_SECONDS = 1.0
+"""What a request gets that is still under way when the time for that is over."""
 _Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -51,23 +54,59 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs the application with that protocol."""
+    """Runs the application with that protocol, and knows when no request is under way."""
+
+    _front: "_Front"
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(_enveloped(server.request_handler), request_factory=server.request_factory, **server._kwargs)
+        self._front = _Front(server.request_handler)
+        return _Server(self._front, request_factory=server.request_factory, **server._kwargs)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new connection, and wait until the requests under way are answered, at most so long."""
+        for site in list(self.sites):
+            await site.stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._front.drain()
 
 
-def _enveloped(handle: _Handle) -> _Handle:
-    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+class _Front:
+    """The application's handler, for requests that it has let in."""
+
+    def __init__(self, handle: _Handle) -> None:
+        self._handle = handle
+        self._under_way = 0
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        self._under_way += 1
+        self._idle.clear()
         try:
-            return await handle(request)
+            response = await self._answer(request)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        if self._draining:
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._handle(request)
         except web.HTTPException as error:
             response = from_http(error)
             answers.dress(response, answers.new_trace_id())
             return response
 
-    return handler
+    async def drain(self) -> None:
+        """Wait until nothing is under way; from now on every answer closes its connection."""
+        self._draining = True
+        await self._idle.wait()
 
 
 def require_c_parser() -> None:
@@ -84,17 +123,19 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Ap
         app,
         access_log_class=AccessLogger,
         keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=settings.server.shutdown_timeout,
+        shutdown_timeout=CUT_SECONDS,
         auto_decompress=False,
     )
     await runner.setup()
+    stopped = _stopped_by_signal()
     try:
         site = web.TCPSite(runner, settings.server.host, settings.server.port)
         await site.start()
         async with control(app):
             ready(_url(settings.server.host, runner.addresses[0][1]))
-            await _until_stopped()
+            await stopped.wait()
         app[DRAINING].set()
+        await runner.drain(settings.server.shutdown_timeout)
     finally:
         await runner.cleanup()
 
@@ -103,9 +144,9 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _until_stopped() -> None:
+def _stopped_by_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped

@@ -1,0 +1,1 @@
+"""What every store must do, and what the one on the disk must survive."""

@@ -1,0 +1,159 @@
+"""consignee as a part of somebody's own application, and with no HTTP at all."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpClient
+
+import consignee
+from consignee import ConsigneeError, open_destinations
+from consignee.errors import NotFound, VerificationFailed
+from consignee.providers.memory import MemoryStorage
+from consignee.settings import Settings
+from consignee.store.memory import MemoryStore
+from consignee.web import DESTINATIONS, setup
+
+from .conftest import FIELDS
+
+
+async def who(request: web.Request) -> str | None:
+    """The host application's own login."""
+    return {"cookie-of-ann": "ann"}.get(request.cookies.get("login", ""))
+
+
+@pytest.fixture
+def host(settings: Settings, storage: MemoryStorage) -> web.Application:
+    """An application with a page of its own, and consignee under a prefix."""
+
+    async def page(request: web.Request) -> web.Response:
+        return web.Response(text="the host's own page")
+
+    app = web.Application()
+    app.router.add_get("/page", page)
+    setup(app, settings, prefix="/storage", authenticate=who, providers=[storage.provider])
+    return app
+
+
+async def test_it_lives_beside_the_hosts_own_routes(host: web.Application, aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(host, cookies={"login": "cookie-of-ann"})
+    assert await (await client.get("/page")).text() == "the host's own page"
+    response = await client.post("/storage/destinations", json=FIELDS)
+    assert response.status == 200
+    listed = await (await client.get("/storage/destinations")).json()
+    assert [one["name"] for one in listed["destinations"]] == ["Mine"]
+    assert listed["request_info"] == {"success": True}
+
+
+async def test_the_hosts_own_login_decides(host: web.Application, aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(host)
+    response = await client.get("/storage/account?api_key=key-a")
+    assert (response.status, (await response.json())["request_info"]["code"]) == (401, "unauthorized")
+
+
+async def test_our_envelope_ends_where_the_prefix_ends(host: web.Application, aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(host)
+    ours = await client.get("/storage/nowhere")
+    assert (ours.status, (await ours.json())["request_info"]["code"]) == (404, "not_found")
+    assert ours.headers["X-Trace-ID"]
+    theirs = await client.get("/nowhere")
+    assert theirs.status == 404
+    assert "X-Trace-ID" not in theirs.headers
+    assert "request_info" not in await theirs.text()
+
+
+async def test_the_host_keeps_its_loop_signals_loggers_and_environment(
+    host: web.Application, aiohttp_client: AiohttpClient
+) -> None:
+    def state() -> tuple[object, ...]:
+        root = logging.getLogger()
+        handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+        return dict(os.environ), handlers, root.handlers[:], root.level, asyncio.get_running_loop()
+
+    before = state()
+    client = await aiohttp_client(host, cookies={"login": "cookie-of-ann"})
+    assert (await client.post("/storage/destinations", json=FIELDS)).status == 200
+    assert state() == before
+    await client.close()
+    assert state() == before
+
+
+async def test_two_of_them_can_live_in_one_host(
+    settings: Settings, storage: MemoryStorage, aiohttp_client: AiohttpClient
+) -> None:
+    app = web.Application()
+    for name in ("first", "second"):
+        own = replace(settings, store=replace(settings.store, path=f"{settings.store.path}-{name}"))
+        setup(app, own, prefix=f"/{name}", authenticate=who, providers=[storage.provider])
+    client = await aiohttp_client(app, cookies={"login": "cookie-of-ann"})
+    assert (await client.post("/first/destinations", json=FIELDS)).status == 200
+    assert (await (await client.get("/second/account")).json())["account_info"]["destinations_used"] == 0
+
+
+async def test_its_objects_are_there_for_the_hosts_handlers(
+    settings: Settings, storage: MemoryStorage, aiohttp_client: AiohttpClient
+) -> None:
+    app = web.Application()
+    part = setup(app, settings, prefix="/storage", authenticate=who, providers=[storage.provider])
+    await aiohttp_client(app)
+    destination = await part[DESTINATIONS].create("ann", FIELDS)
+    assert destination.name == "Mine"
+
+
+async def test_it_works_with_no_http_at_all(settings: Settings, storage: MemoryStorage) -> None:
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        made = await destinations.create("ann", FIELDS)
+        assert (await destinations.get("ann", made.id)) == made
+        with pytest.raises(VerificationFailed) as failed:
+            await destinations.create("ann", {**FIELDS, "memory_secret": "wrong"})
+        assert failed.value.report.code == "credentials_rejected"
+        with pytest.raises(NotFound):
+            await destinations.get("bob", made.id)
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        assert [one.name for one in (await destinations.list("ann")).destinations] == ["Mine"]
+
+
+async def test_a_store_that_is_given_stays_open(settings: Settings, storage: MemoryStorage) -> None:
+    store = MemoryStore()
+    await store.open()
+    async with open_destinations(settings, store=store, providers=[storage.provider]) as destinations:
+        await destinations.create("ann", FIELDS)
+    assert store.writable
+    assert await store.count("destinations", "ann") == 1
+    await store.close()
+
+
+async def test_a_type_that_is_gone_is_an_error_and_not_a_loss(settings: Settings, storage: MemoryStorage) -> None:
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        made = await destinations.create("ann", FIELDS)
+    async with open_destinations(settings, providers=[]) as destinations:
+        assert (await destinations.get("ann", made.id)).name == "Mine"
+        with pytest.raises(ConsigneeError, match="not served here"):
+            await destinations.test_saved("ann", made.id)
+
+
+def test_the_public_names_are_there_and_no_others() -> None:
+    assert all(getattr(consignee, name) for name in consignee.__all__)
+    with pytest.raises(AttributeError):
+        consignee.nothing  # noqa: B018
+
+
+def test_importing_it_imports_no_sdk_and_not_even_aiohttp() -> None:
+    program = (
+        "import consignee, sys; print([name for name in ('aiohttp', 'botocore', 'marshmallow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "module", ["errors", "store", "providers.base", "transport", "service", "web", "cli", "egress"]
+)
+def test_every_module_imports_alone(module: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import consignee.{module}"], check=True)

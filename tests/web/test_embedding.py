@@ -14,7 +14,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 import consignee
 from consignee import ConsigneeError, open_destinations
-from consignee.errors import NotFound, VerificationFailed
+from consignee.errors import InvalidDestination, NotFound, VerificationFailed
 from consignee.providers.memory import MemoryStorage
 from consignee.settings import Settings
 from consignee.store.memory import MemoryStore
@@ -136,6 +136,8 @@ async def test_a_type_that_is_gone_is_an_error_and_not_a_loss(settings: Settings
         assert (await destinations.get("ann", made.id)).name == "Mine"
         with pytest.raises(ConsigneeError, match="not served here"):
             await destinations.test_saved("ann", made.id)
+        with pytest.raises(InvalidDestination):
+            await destinations.update("ann", made.id, {"name": "Another"})
 
 
 def test_the_public_names_are_there_and_no_others() -> None:

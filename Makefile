@@ -29,7 +29,7 @@ format: $(STAMP)
 	@$(BIN)/ruff format .
 
 bench: $(STAMP)
-	@if [ -f bench/run.py ]; then $(BIN)/python bench/run.py; else echo "there is no benchmark yet"; fi
+	@$(BIN)/python bench/run.py
 
 # Never var/: it may hold somebody's destinations and the key to their secrets.
 clean:

@@ -43,6 +43,11 @@ class Serving:
     log: Path
     process: subprocess.Popen[bytes]
 
+    @property
+    def ended(self) -> bool:
+        """Whether `kill` or `stop` has ended it."""
+        return self.process.returncode is not None
+
     def kill(self) -> None:
         """End it as `kill -9` does, and wait until it has."""
         self.process.kill()

@@ -29,12 +29,22 @@ class Ledger:
         del values[:newest]
         self.acknowledged += 1
 
-    def read(self, events: Path) -> None:
-        """Take in a file of lines `["begin" or "acknowledge", document, value]`, its last one perhaps cut."""
+    def read(self, events: Path, *, until: int | None = None) -> None:
+        """Take in a file of lines `["begin" or "acknowledge", document, value]`, its last one perhaps cut.
+
+        Of what stands after its first `until` bytes only the beginnings count.
+        """
+        end = 0
         for line in events.read_bytes().splitlines(keepends=True):
+            end += len(line)
             if line.endswith(b"\n"):
-                what, document, value = json.loads(line)
-                (self.begin if what == "begin" else self.acknowledge)(document, value)
+                self._take(*json.loads(line), late=until is not None and end > until)
+
+    def _take(self, what: str, document: str, value: Value, *, late: bool) -> None:
+        if what == "begin":
+            self.begin(document, value)
+        elif not late:
+            self.acknowledge(document, value)
 
     def complaints(self, found: Mapping[str, str]) -> list[str]:
         """Return what is lost or wrong, a sentence each."""

@@ -9,15 +9,16 @@ from store.ledger import Ledger
 from store.victim import found_in, writing
 from store.writing import KIND
 
-KILLS = int(os.environ.get("CONSIGNEE_KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "10"))
 
 
 async def test_no_acknowledged_write_is_lost_to_a_kill(tmp_path: Path) -> None:
-    """`CONSIGNEE_KILLS` says how often; four writers, and compactions under way, at every moment of a run."""
+    """`KILLS` says how often; four writers, and compactions under way, at every moment of a run."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")  # noqa: T201
     dice = random.Random(seed)
-    ledger, inodes = Ledger(), set()
+    ledger = Ledger()
+    inodes: set[int] = set()
     for number in range(KILLS):
         events = tmp_path / f"events{number}"
         _write_and_kill(tmp_path / "store", events, dice)

@@ -46,6 +46,18 @@ def test_what_was_found_counts_from_then_on(ledger: Ledger) -> None:
     assert len(ledger.complaints({})) == 1
 
 
+def test_what_was_acknowledged_after_the_cut_does_not_count(tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    first = '["begin","a/x","1"]\n["acknowledge","a/x","1"]\n'
+    events.write_text(first + '["begin","a/x","2"]\n["acknowledge","a/x","2"]\n')
+    ledger = Ledger()
+    ledger.read(events, until=len(first))
+    assert ledger.acknowledged == 1
+    assert ledger.complaints({"a/x": "1"}) == []
+    assert ledger.complaints({"a/x": "2"}) == []
+    assert len(ledger.complaints({})) == 1
+
+
 def test_events_are_read_up_to_a_cut_line(tmp_path: Path) -> None:
     events = tmp_path / "events"
     events.write_text('["begin","a/x","1"]\n["acknowledge","a/x","1"]\n["begin","a/x","2"')

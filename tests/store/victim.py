@@ -20,7 +20,7 @@ def writing(directory: Path, events: Path, *, package: Path | None = None) -> It
     places = [str(place) for place in (package, TESTS) if place is not None]
     process = subprocess.Popen(
         [sys.executable, "-m", "store.writing", str(directory), str(events)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        env=_environment() | {"PYTHONPATH": os.pathsep.join(places)},
         cwd="/",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -32,6 +32,11 @@ def writing(directory: Path, events: Path, *, package: Path | None = None) -> It
         finally:
             process.kill()
             process.communicate()
+
+
+def _environment() -> dict[str, str]:
+    """A process that is killed, or that runs another copy of the package, has no coverage to report."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
 async def found_in(directory: Path) -> dict[str, str]:

@@ -110,6 +110,8 @@ class Directory:
             file.replace(_chunks(self._header(kind), index.lines()))
         except StoreError as error:
             self._note(error)
+        except Exception:
+            logger.exception("the file of %s could not be compacted", kind)
         # Whether it worked or not: a full disk must not make every save pay for another attempt.
         self._not_before[kind] = file.size + self._compact_above
 

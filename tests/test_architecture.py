@@ -30,7 +30,7 @@ def name_of(path: Path) -> str:
 def imports(path: Path, *, at_start: bool) -> Iterator[str]:
     """Yield the full names that a module imports; `at_start` leaves out what is imported inside functions."""
     tree = ast.parse(path.read_text())
-    nodes = [node for node in tree.body] if at_start else list(ast.walk(tree))
+    nodes = list(tree.body) if at_start else list(ast.walk(tree))
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

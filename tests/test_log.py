@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from consignee.errors import StoreError
 from consignee.log import AccessLogger, JsonFormatter, PlainFormatter, escape, outline
 from consignee.secret import Secret
 
@@ -278,3 +279,9 @@ def test_a_path_that_is_not_escaped_yet_is() -> None:
     response = SimpleNamespace(status=200, body_length=0, headers={})
     AccessLogger(log.logger, "").log(cast("Any", request), cast("Any", response), 0.1)
     assert log.text == "GET /a\\nb\n"
+
+
+def test_our_own_errors_say_what_they_know() -> None:
+    """By contract they hold no secret, and the operator needs the file's name and the reason."""
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "%s", (StoreError("could not write to x: disk full"),), None)
+    assert "StoreError: could not write to x: disk full" in PlainFormatter().format(record)

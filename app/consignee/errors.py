@@ -9,7 +9,7 @@
       LimitReached                  limit_reached: the account is full
       Conflict                      conflict: somebody else changed it meanwhile
       RateLimited                   rate_limited: too many at once; says when to come back
-      VerificationFailed            the connectivity test failed; carries the step report
+      VerificationFailed            the code of the step that failed; carries the step report
       StoreError                    unavailable: the store could not do it, nothing was changed
         StoreUnusable               the store can't be opened; says which file and what to do
       ProviderFailure               a step at the customer's storage failed
@@ -109,6 +109,7 @@ class VerificationFailed(ConsigneeError):
     def __init__(self, report: "Report") -> None:
         super().__init__(report.message)
         self.report = report
+        self.code = report.code or "provider_error"  # type: ignore[misc]
 
 
 class StoreError(ConsigneeError):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp.abc import AbstractAccessLogger
 
+from consignee.errors import ConsigneeError
+
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest, StreamResponse
 
@@ -102,6 +104,9 @@ def _exception(record: logging.LogRecord) -> BaseException | None:
 
 
 def _veil(value: object) -> object:
+    """Another's exception may quote a secret; our own are written so that none does."""
+    if isinstance(value, ConsigneeError):
+        return f"{type(value).__qualname__}: {value}"
     return type(value).__qualname__ if isinstance(value, BaseException) else value
 
 

@@ -46,6 +46,6 @@ class Sweeper:
     async def close(self) -> None:
         """Stop; what was not removed is named in the log."""
         for task, key in self._tasks.items():
-            log.warning("stopped before the test file %s was removed", key)
-            task.cancel()
+            if task.cancel():
+                log.warning("stopped before the test file %s was removed", key)
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -94,7 +94,9 @@ class Transport:
             ) as response:
                 return Answer(response.status, response.headers, await _beginning(response))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise network_failure(error) from error
+            # This one's text quotes what was answered, and it holds the signed headers.
+            cause = None if isinstance(error, aiohttp.ClientResponseError) else error
+            raise network_failure(error) from cause
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -113,7 +113,9 @@ class _Run:
 
     def _network_steps(self, failed: str | None = None) -> None:
         for name in ("resolve", "connect"):
-            if name in self.trace.spent and name != failed:
+            if name == failed:
+                return
+            if name in self.trace.spent:
                 self._add(name, self.trace.spent[name])
 
     def _add(self, name: str, ms: float, failure: ProviderFailure | None = None) -> None:

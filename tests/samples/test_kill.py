@@ -16,7 +16,7 @@ from store.ledger import Ledger, documents
 from .serving import Serving, serving, write_config
 from .writing import Api, Writer, key_of, prefix_of
 
-KILLS = int(os.environ.get("CONSIGNEE_KILLS", "5"))
+KILLS = int(os.environ.get("KILLS", "5"))
 ACCOUNTS = ("first", "second", "shared")
 WRITERS = {"w0": "first", "w1": "second", "w2": "shared", "w3": "shared"}
 ROUND_SECONDS = 60.0
@@ -24,7 +24,7 @@ LIMIT = aiohttp.ClientTimeout(total=30)
 
 
 async def test_no_acknowledged_write_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    """`CONSIGNEE_KILLS` says how often; four writers at once, two of them in one account."""
+    """`KILLS` says how often; four writers at once, two of them in one account."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")  # noqa: T201
     dice, ledger, began = random.Random(seed), Ledger(), time.monotonic()

@@ -17,7 +17,7 @@ _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 async def account_of(request: web.Request) -> str:
     """Return the account's name, as the application's own `authenticate` says; raises BadRequest with `unauthorized`."""
     account: str | None = await request.config_dict[AUTHENTICATE](request)
-    if account is None:
+    if not account:
         raise BadRequest("unauthorized", "The API key is missing or unknown.")
     return account
 

@@ -44,6 +44,8 @@ async def control(main: web.Application) -> AsyncIterator[None]:
         with socket_path(main[SETTINGS].store.path) as path:
             await _listen(runner, path)
             yield
+            await runner.cleanup()
+            Path(path).unlink(missing_ok=True)
     finally:
         await runner.cleanup()
 

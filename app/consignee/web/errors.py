@@ -65,11 +65,11 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
     """Return the answer to something that was raised on purpose."""
     if isinstance(error, VerificationFailed):
         content = {"connectivity_problem": True, "connectivity": error.report.to_json()}
-        return answers.failure(400, error.report.code or "provider_error", str(error), content=content)
+        return answers.failure(400, error.code, str(error), content=content)
     if error.code == "internal_error":
         return internal(error, request)
     if error.code == "unavailable":
-        log.error("%s: %s", type(error).__name__, error, extra={"trace_id": request[TRACE_ID]})
+        log.error("%s", error, extra={"trace_id": request[TRACE_ID]})
         return unavailable()
     return answers.failure(
         STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error)

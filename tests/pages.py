@@ -1,0 +1,29 @@
+"""Reading the documentation: its pages, blocks of code, tables and anchors."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
+PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [(page, *found) for page, text in PAGES.items() for found in FENCE.findall(text)]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """Return the code in that language, each with its page."""
+    return [(page, code) for page, found, code in BLOCKS if found == language]
+
+
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under a heading, without the backticks around a whole cell."""
+    section = re.split(r"^## ", PAGES[page], flags=re.MULTILINE)
+    (body,) = [part for part in section if part.startswith(f"{heading}\n")]
+    table = body[body.index("\n|") + 1 :].split("\n\n")[0].splitlines()
+    return [[re.sub(r"^`([^`]*)`$", r"\1", cell.strip()) for cell in line.split("|")[1:-1]] for line in table[2:]]
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors that a page's headings get."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", PAGES[page]), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -1,0 +1,1 @@
+"""What every destination type must do, and what is special about each."""

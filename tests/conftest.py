@@ -1,14 +1,20 @@
 """The servers that many tests share; each is started once, when the first test asks for it."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from consignee.demo.azurite import AzuriteServer, azurite_process, install
 from consignee.demo.storage import StorageServer, storage_process
+from consignee.errors import ConsigneeError
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer, policy_process
 
 SWIFT_USERS = {"test:tester": "testing", "test:nodelete": "testing2", "other:owner": "testing3"}
+AZURITE = Path(__file__).parent.parent / ".venv" / "azurite"
+AZURITE_ACCOUNTS = {"demoaccount": "ZGVtbyBhY2NvdW50IGtleSAvKz0=", "otheraccount": "YW5vdGhlciBhY2NvdW50IGtleSE="}
 
 
 @pytest.fixture(scope="session")
@@ -38,4 +44,23 @@ def swift_eu() -> Iterator[StorageServer]:
 def moto_iam() -> Iterator[PolicyServer]:
     """An S3 server with policies: writer may do all, nodelete all but DeleteObject, nobody nothing."""
     with policy_process() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite_directory() -> Path:
+    """Where Azurite is installed; skips if it can't be, but fails where the variable CI is `true`."""
+    try:
+        install(AZURITE)
+    except ConsigneeError as error:
+        stop = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        stop(f"no tests against Azurite: {error}")
+    return AZURITE
+
+
+@pytest.fixture(scope="session")
+def azurite(azurite_directory: Path) -> Iterator[AzuriteServer]:
+    """Azure Blob Storage as Microsoft emulates it: two accounts, and demoaccount's `demo-container`."""
+    with azurite_process(AZURITE_ACCOUNTS, directory=azurite_directory) as server:
+        server.checked("demoaccount", "PUT", "/demo-container", query={"restype": "container"})
         yield server

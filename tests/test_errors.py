@@ -108,4 +108,4 @@ def test_others_say_what_to_do() -> None:
 def test_a_failed_verification_carries_its_report() -> None:
     report = Report(steps=(Step(step="upload", ok=False, ms=1, code="timeout"),), message="It failed.")
     error = VerificationFailed(report)
-    assert (str(error), error.report) == ("It failed.", report)
+    assert (str(error), error.report, error.code) == ("It failed.", report, "timeout")

@@ -8,9 +8,10 @@ from urllib.parse import unquote
 
 import pytest
 
+from consignee.body import BytesBody
 from consignee.catalog import Catalog
 from consignee.egress import Policy
-from consignee.errors import VerificationFailed
+from consignee.errors import NotAStorageService, VerificationFailed
 from consignee.opening import open_destinations
 from consignee.providers import Provider, discover
 from consignee.secret import Secret
@@ -137,3 +138,9 @@ async def test_the_operators_endpoint_is_for_it_too(toy: Provider, fields: Field
             await bucket.delete("x")
         assert elsewhere.connections == 0
     assert [request.path for request in server.requests] == ["/shelf/x"]
+
+
+async def test_who_gives_no_receipt_is_no_shop(toy: Provider, fields: Fields) -> None:
+    async with hostile.html() as server, opened(toy, {**fields, "toy_endpoint": server.url}, loopback()) as bucket:
+        with pytest.raises(NotAStorageService):
+            await bucket.put("x", BytesBody(b"x"))

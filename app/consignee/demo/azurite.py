@@ -130,40 +130,44 @@ class _Azurite(Program):
         raise ConsigneeError(f"Azurite did not come up within {seconds:g} s; it said: {self._said() or '-'}")
 
 
-def install(directory: Path) -> Path:
+def install(directory: Path, *, seconds: float = INSTALL_SECONDS) -> Path:
     """Install Azurite there unless it is, and return its program; raises ConsigneeError, saying what is missing.
 
     It takes 190 MB and, the first time, some 20 s. Whoever comes meanwhile waits.
     """
-    for name in ("node", "npm"):
-        if shutil.which(name) is None:
-            raise ConsigneeError(f"Azurite needs Node.js, and {name} is not installed")
+    _require("node")
     directory.parent.mkdir(parents=True, exist_ok=True)
     with directory.with_name(f"{directory.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / _MAIN).is_file():
-            _install(directory)
+            _require("npm")
+            _install(directory, seconds)
     return directory / _MAIN
 
 
-def _install(directory: Path) -> None:
+def _require(program: str) -> None:
+    if shutil.which(program) is None:
+        raise ConsigneeError(f"Azurite needs Node.js, and {program} is not installed")
+
+
+def _install(directory: Path, seconds: float) -> None:
     partial = directory.with_name(f"{directory.name}.partial")
     for left in (partial, directory):
         shutil.rmtree(left, ignore_errors=True)
     partial.mkdir()
     try:
-        _npm(partial)
+        _npm(partial, seconds)
         partial.rename(directory)  # only what is whole gets the name
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _npm(directory: Path) -> None:
+def _npm(directory: Path, seconds: float) -> None:
     command = [*_INSTALL, f"--prefix={directory.absolute()}"]
     try:
-        ended = subprocess.run(command, capture_output=True, timeout=INSTALL_SECONDS, cwd=directory)  # noqa: S603
+        ended = subprocess.run(command, capture_output=True, timeout=seconds, cwd=directory)  # noqa: S603
     except subprocess.TimeoutExpired:
-        raise ConsigneeError(f"npm could not install azurite within {INSTALL_SECONDS:g} s") from None
+        raise ConsigneeError(f"npm could not install azurite within {seconds:g} s") from None
     if ended.returncode or not (directory / _MAIN).is_file():
         raise ConsigneeError(f"npm could not install azurite: {ended.stderr[-_STDERR_TAIL:].decode(errors='replace')}")
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consignee.destination import Destination
+from consignee.errors import InvalidRequest
 from consignee.listing import DIRECTIONS, SORTS, Listing, paginate
 
 
@@ -93,3 +94,8 @@ def test_the_pages_together_are_the_whole(count: int, size: int, sort_by: str | 
     whole = names(Listing(sort_by=sort_by, sort_direction=direction, page_size=100), all_of_them)
     assert [name for page in cut for name in page] == whole
     assert sorted(whole) == sorted(one.name for one in all_of_them)
+
+
+def test_an_unknown_order_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        paginate(FOUR, Listing(sort_by="secret"))

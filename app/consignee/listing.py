@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consignee.destination import Destination
+from consignee.errors import InvalidRequest
 
 PAGE_SIZE: Final = 10
 LARGEST_PAGE: Final = 100
@@ -51,7 +52,9 @@ class Page:
 
 
 def paginate(destinations: Iterable[Destination], listing: Listing) -> Page:
-    """Return the page that was asked for; one past the end is empty."""
+    """Return the page that was asked for; one past the end is empty. Raises InvalidRequest for an unknown order."""
+    if listing.sort_by not in (None, *SORTS):
+        raise InvalidRequest({"sort_by": ["must be one of " + ", ".join(SORTS)]})
     chosen = [one for one in destinations if _wanted(one, listing)]
     if listing.sort_by:
         chosen.sort(key=SORTS[listing.sort_by])

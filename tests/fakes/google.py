@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from ssl import SSLContext
@@ -71,12 +72,18 @@ class Google:
     def answer(self, request: Request) -> Answer:
         """Answer any request."""
         token = urlsplit(request.path).path == "/token"
-        responder = self.oauth.answer if token else self._storage
         fault = self.token_fault if token else self.storage_fault
-        given = fault(request, responder) if fault else responder(request)
-        upload_id = {} if token else {"X-GUploader-UploadID": secrets.token_urlsafe(40)}
-        date = formatdate(self.now(), usegmt=True)
-        return Answer(given.status, {"Date": date, **upload_id, **given.headers}, given.body, given.raw)
+
+        def respond(request: Request) -> Answer:
+            return self._headed(self.oauth.answer(request) if token else self._storage(request), upload_id=not token)
+
+        return self._headed(fault(request, respond), upload_id=not token) if fault else respond(request)
+
+    def _headed(self, answer: Answer, *, upload_id: bool) -> Answer:
+        headers = {"Date": formatdate(self.now(), usegmt=True)}
+        if upload_id:
+            headers["X-GUploader-UploadID"] = secrets.token_urlsafe(40)
+        return replace(answer, headers={**headers, **answer.headers})
 
     def _storage(self, request: Request) -> Answer:
         email = self.oauth.holder(request.headers.get("authorization", ""))

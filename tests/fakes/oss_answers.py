@@ -23,7 +23,7 @@ class Error:
     ec: str = ""
 
 
-INVALID_BUCKET_NAME = Error(400, "InvalidBucketName", "The specified bucket is not valid.", "0015-00000001")
+INVALID_BUCKET_NAME = Error(400, "InvalidBucketName", "The specified bucket is not valid.")
 INVALID_OBJECT_NAME = Error(400, "InvalidObjectName", "The specified object is not valid.")
 INVALID_DIGEST = Error(400, "InvalidDigest", "The Content-MD5 you specified was invalid.", "0017-00000503")
 # With one message for a signature in the header and in the URL alike, by reports of both.
@@ -81,9 +81,7 @@ NO_SUCH_BUCKET = Error(404, "NoSuchBucket", "The specified bucket does not exist
 METHOD_NOT_ALLOWED = Error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 QPS_LIMIT_EXCEEDED = Error(429, "QpsLimitExceeded", "Please reduce your request rate.")
 INTERNAL_ERROR = Error(500, "InternalError", "We encountered an internal error. Please try again.")
-NOT_IMPLEMENTED = Error(
-    501, "NotImplemented", "A header you provided implies functionality that is not implemented.", "0016-00000704"
-)
+NOT_IMPLEMENTED = Error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
 SERVICE_UNAVAILABLE = Error(503, "ServiceUnavailable", "Thread pool is almost full, please retry later.")
 # Not on the vendor's pages; S3's word, which its S3-compatible side may say.
 SLOW_DOWN = Error(503, "SlowDown", "Please reduce your request rate.")

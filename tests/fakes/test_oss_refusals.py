@@ -196,5 +196,6 @@ async def test_what_is_not_as_specified_is_refused(
 async def test_two_signatures_are_refused(client: aiohttp.ClientSession, oss: Oss) -> None:
     seen = await send(client, "PUT", url_of(oss), headers={"Authorization": "OSS4-HMAC-SHA256 Credential=a"})
     assert_refused(seen, answers.INVALID_ARGUMENT)
+    assert seen.element("ArgumentName") == "Authorization"
     broken = await send(client, "PUT", f"{oss.url}/a-bucket/k", headers={"Authorization": "OSS4-HMAC-SHA256 nothing"})
     assert_refused(broken, answers.INVALID_ARGUMENT)

@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from consignee.errors import ProviderFailure
-from consignee.providers.s3_errors import (
-    BY_CODE,
-    failure,
-    named_region,
-    provider_code,
-    request_id,
-    without,
-)
+from consignee.providers.refusals import without
+from consignee.providers.s3_errors import BY_CODE, S3, named_region
 from consignee.transport import Answer
 from providers.test_s3_errors import NOW, answer
 
@@ -23,15 +17,15 @@ from providers.test_s3_errors import NOW, answer
     ["", " ", "<b>", "a b", "x" * 65, "AKIA/PLANTED", "é", "a-b", "a&lt;b", "]]>", "a\x00b"],
 )
 def test_a_code_that_is_none_is_left_out(code: str) -> None:
-    failed = failure(answer(403, f"<Error><Code>{code}</Code></Error>"), now=NOW)
+    failed = S3.failure(answer(403, f"<Error><Code>{code}</Code></Error>"), now=NOW)
     assert failed.provider_code is None
     assert failed.code == "access_denied"
 
 
 @pytest.mark.parametrize("found", ["", "<b>", "a b", "x" * 129, "é", "a'b", "a\x00b"])
 def test_a_request_id_that_is_none_is_left_out(found: str) -> None:
-    assert request_id(answer(403, f"<RequestId>{found}</RequestId>")) is None
-    assert request_id(answer(403, x_amz_request_id=found)) is None
+    assert S3.request_id(answer(403, f"<RequestId>{found}</RequestId>")) is None
+    assert S3.request_id(answer(403, x_amz_request_id=found)) is None
 
 
 def test_the_key_id_is_taken_out_wherever_it_was_sent_back() -> None:
@@ -40,7 +34,7 @@ def test_the_key_id_is_taken_out_wherever_it_was_sent_back() -> None:
     assert b"KEY" not in cleaned.body
     assert "KEY" not in str(dict(cleaned.headers))
     assert (cleaned.status, cleaned.headers["date"]) == (403, "today")
-    assert (provider_code(cleaned), request_id(cleaned), named_region(cleaned)) == (None, None, None)
+    assert (S3.provider_code(cleaned), S3.request_id(cleaned), named_region(cleaned)) == (None, None, None)
 
 
 ELEMENTS = st.sampled_from(["Code", "Message", "RequestId", "Region", "ServerTime", "Error", "Endpoint"])
@@ -55,7 +49,7 @@ HEADERS = st.dictionaries(
 @given(status=st.integers(100, 999), body=st.one_of(DOCUMENTS.map(str.encode), st.binary()), headers=HEADERS)
 @example(status=403, body=b"<Code>RequestTimeTooSkewed</Code>", headers={"Date": "1 Jan 0001 00:00:00 +2359"})
 def test_whatever_is_answered_is_a_failure_of_ours(status: int, body: bytes, headers: dict[str, str]) -> None:
-    failed = failure(Answer(status, CIMultiDict(headers), body), now=NOW)
+    failed = S3.failure(Answer(status, CIMultiDict(headers), body), now=NOW)
     assert type(failed) in ProviderFailure.__subclasses__()
     assert str(failed)
     assert failed.hint

@@ -8,12 +8,8 @@ import pytest
 from multidict import CIMultiDict
 
 from consignee.errors import ClockSkew, ProviderError, ProviderFailure, WrongRegion
-from consignee.providers.s3_errors import (
-    BY_CODE,
-    BY_STATUS,
-    failure,
-    retry_after,
-)
+from consignee.providers.refusals import BY_STATUS, retry_after
+from consignee.providers.s3_errors import BY_CODE, S3
 from consignee.transport import Answer
 
 NOW: Final = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -108,7 +104,7 @@ def test_every_row_is_tried() -> None:
 
 @pytest.mark.parametrize(("code", "status", "ours"), [(code, *row) for code, row in EXPECTED.items()])
 def test_a_code_has_its_meaning(code: str, status: int, ours: str) -> None:
-    failed = failure(answer(status, amazon(code)), now=NOW)
+    failed = S3.failure(answer(status, amazon(code)), now=NOW)
     assert failed.code == ours
     assert failed.provider_code == code.replace(".", "")
     assert failed.provider_request_id == REQUEST_ID
@@ -120,7 +116,7 @@ def test_a_code_has_its_meaning(code: str, status: int, ours: str) -> None:
 @pytest.mark.parametrize("body", ["", "<Error><Code>NeverHeardOf</Code></Error>", f"<html>{MESSAGE}</html>"])
 def test_a_status_decides_where_the_code_is_unknown(status: int, ours: str, body: str) -> None:
     """The request's id shows that a storage service answered, even to a DELETE or HEAD without a body."""
-    failed = failure(answer(status, body, x_amz_request_id="tx0001"), now=NOW)
+    failed = S3.failure(answer(status, body, x_amz_request_id="tx0001"), now=NOW)
     assert failed.code == ours
     assert failed.provider_code in (None, "NeverHeardOf")
     assert failed.provider_request_id == "tx0001"
@@ -169,27 +165,27 @@ def test_a_status_decides_where_the_code_is_unknown(status: int, ours: str, body
     ],
 )
 def test_the_dialects_of_the_vendors(vendor: str, body: str, ours: str, code: str) -> None:
-    failed = failure(answer(403, body), now=NOW)
+    failed = S3.failure(answer(403, body), now=NOW)
     assert (failed.code, failed.provider_code) == (ours, code), vendor
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_without_a_known_code_is_refused(status: int) -> None:
-    failed = failure(answer(status, f"<html>{MESSAGE}</html>", Location="http://evil.example/"), now=NOW)
+    failed = S3.failure(answer(status, f"<html>{MESSAGE}</html>", Location="http://evil.example/"), now=NOW)
     assert failed.code == "redirect_refused"
     assert_clean(failed)
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 411, 501])
 def test_a_web_server_is_told_from_a_storage_service(status: int) -> None:
-    failed = failure(answer(status, f"<html>{MESSAGE}</html>", Server="nginx"), now=NOW)
+    failed = S3.failure(answer(status, f"<html>{MESSAGE}</html>", Server="nginx"), now=NOW)
     assert failed.code == "not_a_storage_service"
     assert_clean(failed)
 
 
 @pytest.mark.parametrize("status", [100, 304, 402, 410, 418, 451, 500, 502, 503, 504, 599, 999])
 def test_any_other_status_is_some_failure(status: int) -> None:
-    failed = failure(answer(status, f"<html>{MESSAGE}</html>"), now=NOW)
+    failed = S3.failure(answer(status, f"<html>{MESSAGE}</html>"), now=NOW)
     assert failed.code == ("redirect_refused" if status == 304 else "provider_error")
     assert_clean(failed)
 
@@ -210,7 +206,7 @@ def test_any_other_status_is_some_failure(status: int) -> None:
 @pytest.mark.parametrize("body", [f"<html>{MESSAGE}</html>", amazon("SlowDown")])
 def test_a_request_to_come_back_later(status: int, header: str, seconds: float | None, body: str) -> None:
     """Throttled by whoever says so, be it a proxy; a date is ignored, for the clocks may differ."""
-    failed = failure(answer(status, body, Retry_After=header), now=NOW)
+    failed = S3.failure(answer(status, body, Retry_After=header), now=NOW)
     assert (failed.code, failed.retry_after, failed.transient) == ("throttled", seconds, True)
     assert_clean(failed)
 
@@ -238,7 +234,7 @@ def test_without_the_header_there_is_no_time_to_wait() -> None:
 )
 def test_a_skewed_clock_is_told_by_how_much(more: str, headers: dict[str, str], hint: str) -> None:
     """By the storage's own time in the document, else by its header; times without a zone are in UTC."""
-    failed = failure(answer(403, amazon("RequestTimeTooSkewed", more), **headers), now=NOW)
+    failed = S3.failure(answer(403, amazon("RequestTimeTooSkewed", more), **headers), now=NOW)
     assert failed.code == "clock_skew"
     assert hint in failed.hint
     assert_clean(failed)
@@ -246,14 +242,14 @@ def test_a_skewed_clock_is_told_by_how_much(more: str, headers: dict[str, str], 
 
 def test_the_right_region_is_named() -> None:
     in_body = amazon("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>")
-    assert "eu-west-1" in failure(answer(400, in_body), now=NOW).hint
+    assert "eu-west-1" in S3.failure(answer(400, in_body), now=NOW).hint
     in_header = answer(301, amazon("PermanentRedirect"), x_amz_bucket_region="eu-central-1")
-    assert "eu-central-1" in failure(in_header, now=NOW).hint
-    assert failure(answer(301, amazon("PermanentRedirect")), now=NOW).hint == WrongRegion.hint
+    assert "eu-central-1" in S3.failure(in_header, now=NOW).hint
+    assert S3.failure(answer(301, amazon("PermanentRedirect")), now=NOW).hint == WrongRegion.hint
 
 
 def test_an_unknown_code_is_a_fault_of_the_storage() -> None:
-    failed = failure(answer(400, amazon("EntityTooLarge")), now=NOW)
+    failed = S3.failure(answer(400, amazon("EntityTooLarge")), now=NOW)
     assert type(failed) is ProviderError
     assert failed.provider_code == "EntityTooLarge"
     assert_clean(failed)

@@ -6,7 +6,6 @@ The bucket's region is not asked for: a refusal names it, the request is repeate
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -14,10 +13,11 @@ from marshmallow import ValidationError
 
 from consignee.body import Body
 from consignee.destination import Draft
-from consignee.errors import CredentialsRejected, NotAStorageService, ProviderFailure
-from consignee.providers import s3_errors, sigv4
+from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import DestinationFields, matching, prefix, text
+from consignee.providers.s3_errors import S3
+from consignee.providers.signed import Signed, SignedBucket
 from consignee.transport import Answer, Transport
 
 FIRST_REGION: Final = "us-east-1"
@@ -56,7 +56,7 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
     secret = draft.secrets["s3_secret_access_key"]
     signer = await sigv4.Signer.load(draft.secrets["s3_access_key_id"].reveal(), secret, extra="s3")
     locate = at_amazon(draft.settings["s3_bucket_name"], transport.endpoint_url)
-    yield S3Bucket(signer, transport, locate, region=found.get("region", FIRST_REGION), odd_secret=has_space(draft))
+    yield S3Bucket(signer, transport, locate, region=found.get("region", FIRST_REGION))
 
 
 Locate = Callable[[str], str]
@@ -90,13 +90,10 @@ def virtual(endpoint_url: str, bucket: str) -> str:
     return f"{scheme}://{bucket}.{host}"
 
 
-def has_space(draft: Draft) -> bool:
-    """Whether the secret holds white space, which no vendor's secret does."""
-    return any(character.isspace() for character in draft.secrets["s3_secret_access_key"].reveal())
+class S3Bucket(SignedBucket):
+    """A bucket that speaks the S3 protocol. With `fixed_region` the region is known, and no other is tried."""
 
-
-class S3Bucket(Bucket):
-    """A bucket that speaks the S3 protocol. With `fixed_region` the customer chose the region, and no other is tried."""
+    dialect = S3
 
     def __init__(
         self,
@@ -106,59 +103,26 @@ class S3Bucket(Bucket):
         *,
         region: str,
         fixed_region: bool = False,
-        odd_secret: bool = False,
     ) -> None:
+        super().__init__(transport, key_id=signer.key_id, secret=signer.secret)
         self._signer = signer
-        self._transport = transport
         self._locate = locate
         self._region = region
         self._fixed_region = fixed_region
-        self._odd_secret = odd_secret
-        self.found: dict[str, str] = {}
-
-    async def put(self, key: str, body: Body) -> None:
-        """Write the object with one PUT."""
-        answer = await self._send("PUT", key, body)
-        if not 200 <= answer.status < 300:
-            raise self._failure(answer)
-        if not answer.headers.get("ETag", "").strip('" '):
-            raise NotAStorageService("The endpoint accepted the file, but not like a storage service: without an ETag.")
-
-    async def delete(self, key: str) -> None:
-        """Remove the object with one DELETE."""
-        answer = await self._send("DELETE", key)
-        gone = answer.status == 404 and s3_errors.provider_code(answer) == "NoSuchKey"
-        if not (200 <= answer.status < 300 or gone):
-            raise self._failure(answer)
 
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
-        answer = await self._send_once(method, key, body)
-        region = s3_errors.named_region(answer) if answer.status >= 300 else None
+        answer = await super()._send(method, key, body)
+        region = self.dialect.region(answer) if answer.status >= 300 else None
         if region is None or region == self._region or self._fixed_region:
             return answer
         self._region = self.found["region"] = region
-        return await self._send_once(method, key, body)
+        return await super()._send(method, key, body)
 
-    async def _send_once(self, method: str, key: str, body: Body | None) -> Answer:
+    def _sign(self, method: str, key: str, body: Body | None) -> Signed:
         url = f"{self._locate(self._region)}/{quote(key, safe='/-_.~')}"
-        headers = self._signer.sign(
-            method,
-            url,
-            region=self._region,
-            headers=sigv4.upload_headers(body) if body else {},
-            payload=sigv4.payload_hash(url, body),
-        )
-        answer = await self._transport.send(method, url, headers=headers, body=body)
-        return answer if answer.status < 300 else s3_errors.without(answer, self._signer.key_id)
-
-    def _failure(self, answer: Answer) -> ProviderFailure:
-        failure = s3_errors.failure(answer, now=datetime.now(UTC))
-        if isinstance(failure, CredentialsRejected) and self._odd_secret:
-            failure.hint = (
-                "The secret contains a space. It was probably a + that a form body did not escape: send it as %2B, "
-                "or send the fields as JSON."
-            )
-        return failure
+        headers = sigv4.upload_headers(body) if body else {}
+        payload = sigv4.payload_hash(url, body)
+        return url, self._signer.sign(method, url, region=self._region, headers=headers, payload=payload)
 
 
 PROVIDER = Provider(type="s3", label="Amazon S3", fields=S3Fields, open=open_bucket, extra="s3")

@@ -17,7 +17,7 @@ from consignee.destination import Draft
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import Endpoint, matching, text
-from consignee.providers.s3 import FIRST_REGION, Locate, S3Bucket, S3Fields, has_space, in_place, virtual
+from consignee.providers.s3 import FIRST_REGION, Locate, S3Bucket, S3Fields, in_place, virtual
 from consignee.transport import Transport
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -79,7 +79,6 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
         _locate(endpoint, draft),
         region=chosen or found.get("region") or region_in(endpoint),
         fixed_region=bool(chosen),
-        odd_secret=has_space(draft),
     )
 
 

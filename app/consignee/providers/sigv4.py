@@ -30,6 +30,11 @@ class Signer:
         """The id of the access key."""
         return str(self._credentials.access_key)
 
+    @property
+    def secret(self) -> Secret:
+        """The secret of the access key."""
+        return Secret(str(self._credentials.secret_key))
+
     @classmethod
     async def load(cls, key_id: str, secret: Secret, *, extra: str) -> "Signer":
         """Return a signer; botocore is imported in a thread. Raises MissingExtra if it is not installed."""

@@ -1,0 +1,59 @@
+"""A bucket that is reached with one signed request for each operation; what the providers share."""
+
+import abc
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from consignee.body import Body
+from consignee.errors import CredentialsRejected, NotAStorageService, ProviderFailure
+from consignee.providers.base import Bucket
+from consignee.providers.refusals import Dialect, without
+from consignee.secret import Secret
+from consignee.transport import Answer, Transport
+
+Signed = tuple[str, dict[str, str]]
+
+
+class SignedBucket(Bucket):
+    """Sends what `_sign` signs. `key_id` and `secret` are the customer's: what an answer repeats of the one is removed, and
+    white space in the other, which no vendor's secret holds, is the likely reason of a refusal."""
+
+    dialect: ClassVar[Dialect]
+
+    def __init__(self, transport: Transport, *, key_id: str, secret: Secret) -> None:
+        self._transport = transport
+        self._key_id = key_id
+        self._odd_secret = any(character.isspace() for character in secret.reveal())
+        self.found: dict[str, str] = {}
+
+    @abc.abstractmethod
+    def _sign(self, method: str, key: str, body: Body | None) -> Signed:
+        """Return the URL and the headers of a request, signed."""
+
+    async def put(self, key: str, body: Body) -> None:
+        """Write the object with one PUT."""
+        answer = await self._send("PUT", key, body)
+        if not 200 <= answer.status < 300:
+            raise self._failure(answer)
+        if not answer.headers.get("ETag", "").strip('" '):
+            raise NotAStorageService("The endpoint accepted the file, but not like a storage service: without an ETag.")
+
+    async def delete(self, key: str) -> None:
+        """Remove the object with one DELETE."""
+        answer = await self._send("DELETE", key)
+        if not (200 <= answer.status < 300 or self.dialect.is_absent(answer)):
+            raise self._failure(answer)
+
+    async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
+        url, headers = self._sign(method, key, body)
+        answer = await self._transport.send(method, url, headers=headers, body=body)
+        return answer if answer.status < 300 else without(answer, self._key_id)
+
+    def _failure(self, answer: Answer) -> ProviderFailure:
+        failure = self.dialect.failure(answer, now=datetime.now(UTC))
+        if isinstance(failure, CredentialsRejected) and self._odd_secret:
+            failure.hint = (
+                "The secret contains a space. It was probably a + that a form body did not escape: send it as %2B, "
+                "or send the fields as JSON."
+            )
+        return failure

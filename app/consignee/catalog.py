@@ -23,6 +23,12 @@ class Catalog:
         self._common = DestinationFields(policy)
 
     @property
+    def multiline(self) -> frozenset[str]:
+        """The names of the fields that may come with line breaks in them."""
+        every = [item for schema in self._schemas.values() for item in schema.fields.items()]
+        return frozenset(name for name, field in every if field.metadata.get("multiline"))
+
+    @property
     def types(self) -> list[str]:
         """The names of the types."""
         return list(self._providers)
@@ -49,9 +55,11 @@ class Catalog:
     def merge(self, destination: Destination, values: Mapping[str, Any]) -> Draft:
         """Return the checked fields after a partial update: what is left out stays, and so does an empty secret."""
         kind = self._type(values.get("type")) if "type" in values else destination.type
-        secret = self._schemas.get(kind or destination.type, self._common).secret_names
+        schema = self._schemas.get(kind or destination.type, self._common)
+        secret = schema.secret_names
         given = {name: value for name, value in values.items() if name not in secret or value not in ("", None)}
-        return self.parse({**raw(destination), **given})
+        kept = {name: value for name, value in raw(destination).items() if not schema.is_superseded(name, given)}
+        return self.parse({**kept, **given})
 
     def view(self, draft: Draft) -> dict[str, Any]:
         """Return the non-secret fields of the draft's own type, null where not set, and which secrets are set."""

@@ -43,6 +43,13 @@ def render(prefix: str, values: Mapping[str, str]) -> str:
     return "/".join(segments)
 
 
+def fixed_part(prefix: str) -> str:
+    """Return how every key under the prefix begins: up to its first token, or with a slash at its end if it has none."""
+    before, token, _ = prefix.partition("%") if _TOKEN.search(prefix) else (prefix, "", "")
+    folder = "/".join(segment for segment in before.split("/") if segment)
+    return f"{folder}/" if folder and (not token or before.endswith("/")) else folder
+
+
 def object_key(prefix: str, values: Mapping[str, str], file_name: str) -> str:
     """Return the key of a file under a prefix; raises ValueError if it is longer than an object key may be."""
     folder = render(prefix, values)

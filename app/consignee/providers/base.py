@@ -8,6 +8,7 @@ import abc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from consignee.body import Body
 from consignee.destination import Draft
@@ -42,6 +43,10 @@ Open = Callable[[Draft, Mapping[str, str], Transport], AbstractAsyncContextManag
 """Opens the bucket of a draft, with what was found earlier. Raises MissingExtra if the type's package is not installed."""
 
 
+Policy = Callable[[Draft], Mapping[str, Any]]
+"""Returns the smallest policy, in the vendor's own form, that lets a destination's bucket and prefix work."""
+
+
 @dataclass(frozen=True)
 class Provider:
     """One way to reach a bucket. `extra` names the optional packages that it needs; `aliases` are other accepted names."""
@@ -50,6 +55,7 @@ class Provider:
     label: str
     fields: Schema
     open: Open
+    policy: Policy | None = None
     extra: str | None = None
     aliases: tuple[str, ...] = ()
 

@@ -23,13 +23,14 @@ _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
 
-def text_problem(value: str) -> str | None:
-    """Return what makes a string unfit to be stored or sent anywhere, or None."""
+def text_problem(value: str, *, multiline: bool = False) -> str | None:
+    """Return what makes a string unfit to be stored or sent anywhere, or None; `multiline` allows line breaks and tabs."""
     try:
         value.encode()
     except UnicodeEncodeError:
         return "must be valid Unicode, without lone surrogates"
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    allowed = "\r\n\t" if multiline else ""
+    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in value):
         return "must not contain control characters"
     return None
 
@@ -81,9 +82,15 @@ def text(
     check: Check | None = None,
     longest: int = 1024,
     field: type[Text] = Text,
+    unless: str = "",
+    multiline: bool = False,
 ) -> Text:
-    """Describe one field: `choices` maps what is sent to what a person reads, `longest` is in characters."""
+    """Describe one field: `choices` maps what is sent to what a person reads, `longest` is in characters.
+
+    `unless` names the field that can be given in its place. What is `multiline` may come with line breaks in it.
+    """
     metadata = {"label": label, "secret": secret, "help": help, "choices": dict(choices or {})}
+    metadata |= {"unless": unless, "multiline": multiline}
     checks = [_at_most(longest)] + ([check] if check else [])
     return field(required=required, allow_none=False, validate=checks, error_messages=_MESSAGES, metadata=metadata)
 
@@ -105,6 +112,9 @@ def matching(pattern: str, what: str) -> Check:
             raise ValidationError(f"must be {what}")
 
     return check
+
+
+KEY_ID: Final = matching(r"[!-+\--.0-~]+", "an access key ID: without spaces, commas or slashes")
 
 
 def _prefix(value: str) -> None:
@@ -152,13 +162,26 @@ class DestinationFields(Schema):
         return [name for name, field in self.fields.items() if field.metadata.get("secret")]
 
     @property
+    def alternatives(self) -> dict[str, str]:
+        """From each field that another can take the place of to that other."""
+        return {name: other for name, field in self.fields.items() if (other := field.metadata.get("unless"))}
+
+    def is_superseded(self, name: str, given: Mapping[str, Any]) -> bool:
+        """Whether what was saved for a field gives way to what is given now for its alternative, either way round."""
+        others = {self.alternatives.get(name), *(each for each, other in self.alternatives.items() if other == name)}
+        return any(other in given for other in others)
+
+    @property
     def setting_names(self) -> list[str]:
         """The names of this type's own fields that may be shown."""
         return [name for name in self.fields if name not in ("name", "enabled", *self.secret_names)]
 
     def draft(self, type: str, values: Mapping[str, Any]) -> Draft:  # noqa: A002
         """Return the checked fields; raises marshmallow's ValidationError with every wrong field at once."""
-        loaded: dict[str, Any] = self.load(values)
+        replaced = {name for name, other in self.alternatives.items() if values.get(other) not in (None, "")}
+        loaded: dict[str, Any] = self.load(values, partial=replaced)
+        if both := sorted(replaced & loaded.keys()):
+            raise ValidationError({name: [f"must not be given beside {self.alternatives[name]}"] for name in both})
         return Draft(
             type=type,
             name=loaded["name"],

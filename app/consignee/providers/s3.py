@@ -6,18 +6,20 @@ The bucket's region is not asked for: a refusal names it, the request is repeate
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from marshmallow import ValidationError
 
 from consignee.body import Body
 from consignee.destination import Draft
+from consignee.path_prefix import fixed_part
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
-from consignee.providers.fields import DestinationFields, matching, prefix, text
+from consignee.providers.fields import KEY_ID, DestinationFields, prefix, text
+from consignee.providers.refusals import Dialect
 from consignee.providers.s3_errors import S3
-from consignee.providers.signed import Signed, SignedBucket
+from consignee.providers.signed import Signed, SignedBucket, upload_headers
 from consignee.transport import Answer, Transport
 
 FIRST_REGION: Final = "us-east-1"
@@ -42,7 +44,7 @@ class S3Fields(DestinationFields):
         "Access key ID",
         required=True,
         secret=True,
-        check=matching(r"[!-+\--.0-~]+", "an access key ID: without spaces, commas or slashes"),
+        check=KEY_ID,
         longest=256,
     )
     s3_secret_access_key = text("Secret access key", required=True, secret=True)
@@ -57,6 +59,14 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
     signer = await sigv4.Signer.load(draft.secrets["s3_access_key_id"].reveal(), secret, extra="s3")
     locate = at_amazon(draft.settings["s3_bucket_name"], transport.endpoint_url)
     yield S3Bucket(signer, transport, locate, region=found.get("region", FIRST_REGION))
+
+
+def policy(draft: Draft) -> Mapping[str, Any]:
+    """Return the IAM policy: put, delete and abort under the prefix, and nothing else."""
+    objects = f"{draft.settings['s3_bucket_name']}/{fixed_part(draft.settings.get('s3_path_prefix', ''))}*"
+    actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": f"arn:aws:s3:::{objects}"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 Locate = Callable[[str], str]
@@ -93,8 +103,6 @@ def virtual(endpoint_url: str, bucket: str) -> str:
 class S3Bucket(SignedBucket):
     """A bucket that speaks the S3 protocol. With `fixed_region` the region is known, and no other is tried."""
 
-    dialect = S3
-
     def __init__(
         self,
         signer: sigv4.Signer,
@@ -110,6 +118,11 @@ class S3Bucket(SignedBucket):
         self._region = region
         self._fixed_region = fixed_region
 
+    @property
+    def dialect(self) -> Dialect:
+        """How S3 refuses."""
+        return S3
+
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
         answer = await super()._send(method, key, body)
         region = self.dialect.region(answer) if answer.status >= 300 else None
@@ -120,9 +133,9 @@ class S3Bucket(SignedBucket):
 
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:
         url = f"{self._locate(self._region)}/{quote(key, safe='/-_.~')}"
-        headers = sigv4.upload_headers(body) if body else {}
+        headers = upload_headers(body) if body else {}
         payload = sigv4.payload_hash(url, body)
         return url, self._signer.sign(method, url, region=self._region, headers=headers, payload=payload)
 
 
-PROVIDER = Provider(type="s3", label="Amazon S3", fields=S3Fields, open=open_bucket, extra="s3")
+PROVIDER = Provider(type="s3", label="Amazon S3", fields=S3Fields, open=open_bucket, policy=policy, extra="s3")

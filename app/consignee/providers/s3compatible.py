@@ -17,7 +17,7 @@ from consignee.destination import Draft
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import Endpoint, matching, text
-from consignee.providers.s3 import FIRST_REGION, Locate, S3Bucket, S3Fields, in_place, virtual
+from consignee.providers.s3 import FIRST_REGION, Locate, S3Bucket, S3Fields, in_place, policy, virtual
 from consignee.transport import Transport
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -115,6 +115,7 @@ PROVIDER = Provider(
     label="S3-compatible storage",
     fields=S3CompatibleFields,
     open=open_bucket,
+    policy=policy,
     extra="s3",
     aliases=("s3_compatible",),
 )

@@ -1,8 +1,8 @@
 """A bucket that is reached with one signed request for each operation; what the providers share."""
 
 import abc
+import base64
 from datetime import UTC, datetime
-from typing import ClassVar
 
 from consignee.body import Body
 from consignee.errors import CredentialsRejected, NotAStorageService, ProviderFailure
@@ -14,17 +14,29 @@ from consignee.transport import Answer, Transport
 Signed = tuple[str, dict[str, str]]
 
 
+def upload_headers(body: Body) -> dict[str, str]:
+    """Return the headers of a single PUT: its length, and its MD5, by which the storage checks what arrives."""
+    return {
+        "Content-Length": str(body.length),
+        "Content-MD5": base64.b64encode(body.md5).decode(),
+        "Content-Type": "application/octet-stream",
+    }
+
+
 class SignedBucket(Bucket):
     """Sends what `_sign` signs. `key_id` and `secret` are the customer's: what an answer repeats of the one is removed, and
     white space in the other, which no vendor's secret holds, is the likely reason of a refusal."""
-
-    dialect: ClassVar[Dialect]
 
     def __init__(self, transport: Transport, *, key_id: str, secret: Secret) -> None:
         self._transport = transport
         self._key_id = key_id
         self._odd_secret = any(character.isspace() for character in secret.reveal())
         self.found: dict[str, str] = {}
+
+    @property
+    @abc.abstractmethod
+    def dialect(self) -> Dialect:
+        """How this vendor refuses."""
 
     @abc.abstractmethod
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:

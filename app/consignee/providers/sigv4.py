@@ -4,7 +4,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 """
 
 import asyncio
-import base64
 import importlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -56,15 +55,6 @@ class Signer:
 
 def _botocore() -> tuple[Any, ...]:
     return tuple(importlib.import_module(f"botocore.{name}") for name in ("auth", "awsrequest", "credentials"))
-
-
-def upload_headers(body: Body) -> dict[str, str]:
-    """Return the headers of a single PUT: its length, and its MD5, by which the storage checks what arrives."""
-    return {
-        "Content-Length": str(body.length),
-        "Content-MD5": base64.b64encode(body.md5).decode(),
-        "Content-Type": "application/octet-stream",
-    }
 
 
 def payload_hash(url: str, body: Body | None) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import codecs
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
@@ -14,7 +14,7 @@ from consignee.errors import InvalidRequest
 from consignee.providers.fields import text_problem
 from consignee.settings import LimitsSettings
 from consignee.web.errors import BadRequest
-from consignee.web.keys import SETTINGS
+from consignee.web.keys import DESTINATIONS, SETTINGS
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -30,7 +30,8 @@ async def read_fields(request: web.Request, *, required: bool = True) -> dict[st
     parse = _parser(request)
     limits = request.config_dict[SETTINGS].limits
     fields = parse(_text(await _read(request, limits)), limits)
-    check_strings(fields)
+    destinations = request.config_dict.get(DESTINATIONS)
+    check_strings(fields, multiline=destinations.catalog.multiline if destinations else ())
     return fields
 
 
@@ -155,27 +156,30 @@ def _pairs(text: str, *, most: int) -> list[tuple[str, str]]:
 _PARSERS: Final[Mapping[str, Parse]] = {JSON: _parse_json, FORM: _parse_form}
 
 
-def check_strings(fields: Mapping[str, Any]) -> None:
-    """Raise InvalidRequest for control characters, NUL or lone surrogates anywhere, and for nesting too deep."""
+def check_strings(fields: Mapping[str, Any], *, multiline: Collection[str] = ()) -> None:
+    """Raise InvalidRequest for control characters, NUL or lone surrogates anywhere, and for nesting too deep.
+
+    The fields named in `multiline` may hold line breaks and tabs.
+    """
     errors: dict[str, list[str]] = {}
     for name, value in fields.items():
-        if found := next(_problems([name, value], _DEPTH), None):
+        if found := next(_problems([name, value], _DEPTH, multiline=name in multiline), None):
             errors[_shown(name)] = [found]
     if errors:
         raise InvalidRequest(errors)
 
 
-def _problems(value: object, depth: int) -> Iterator[str]:
+def _problems(value: object, depth: int, *, multiline: bool) -> Iterator[str]:
     if depth == 0:
         yield "is nested too deeply"
     elif isinstance(value, str):
-        if problem := text_problem(value):
+        if problem := text_problem(value, multiline=multiline):
             yield problem
     elif isinstance(value, Mapping):
-        yield from _problems([*value, *value.values()], depth)
+        yield from _problems([*value, *value.values()], depth, multiline=multiline)
     elif isinstance(value, list):
         for item in value:
-            yield from _problems(item, depth - 1)
+            yield from _problems(item, depth - 1, multiline=multiline)
 
 
 def _shown(name: str) -> str:

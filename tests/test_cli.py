@@ -222,3 +222,13 @@ def test_the_tour_leaves_the_server_running_until_it_is_ended() -> None:
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert [one["name"] for one in answer.json()["destinations"]] == ["From JSON"]
+
+
+def test_the_smallest_policy_is_printed(config: Path) -> None:
+    fields = {"type": "s3", "s3_access_key_id": "k", "s3_secret_access_key": "canary", "s3_bucket_name": "my-bucket"}
+    done = run("policy", "-", "--config", config, stdin=json.dumps(fields))
+    assert (done.returncode, "canary" in done.stdout) == (0, False)
+    assert json.loads(done.stdout)["Statement"][0]["Resource"] == "arn:aws:s3:::my-bucket/*"
+    wrong = run("policy", "-", "--config", config, stdin='{"type": "s3"}')
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "s3_bucket_name" in wrong.stderr

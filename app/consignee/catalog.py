@@ -8,7 +8,7 @@ from marshmallow.fields import Field
 
 from consignee.destination import Destination, Draft
 from consignee.egress import Policy
-from consignee.errors import InvalidDestination, StoreError
+from consignee.errors import InvalidDestination, NotFound, StoreError
 from consignee.providers.base import Provider
 from consignee.providers.fields import DestinationFields
 
@@ -66,6 +66,13 @@ class Catalog:
         schema = self._schemas.get(draft.type, self._common)
         settings = {name: draft.settings.get(name) for name in schema.setting_names}
         return {**settings, "secrets_set": [name for name in schema.secret_names if draft.secrets.get(name)]}
+
+    def policy(self, draft: Draft) -> Mapping[str, Any]:
+        """Return the smallest policy that lets the destination work, to paste; raises NotFound if its type has none."""
+        make = self.provider(draft).policy
+        if make is None:
+            raise NotFound("Destinations of this type have no policy.")
+        return make(draft)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the types with their fields: what a form or a page of documentation is drawn from."""

@@ -11,6 +11,7 @@ from consignee import __version__
 _COMMANDS = {
     "serve": "serve the API over HTTP until SIGTERM",
     "check": "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
+    "policy": "print the smallest policy that lets a destination work, to paste at the provider",
     "keys": "create, list or revoke API keys, also while the server runs",
     "config": "show the effective settings, secrets hidden",
     "demo": "the tour: a storage server, this service, and every step in between",
@@ -44,11 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"consignee {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     by_name = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
-    for name in ("serve", "check", "keys", "config"):
+    for name in ("serve", "check", "policy", "keys", "config"):
         by_name[name].add_argument("--config", type=Path, metavar="FILE", help="settings, in TOML")
     by_name["serve"].add_argument("--host", help="address to listen on")
     by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
-    by_name["check"].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
+    for name in ("check", "policy"):
+        by_name[name].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
     _add_keys(by_name["keys"])
     by_name["demo"].add_argument(
         "--config", type=Path, metavar="FILE", default=Path("config/development.toml"), help="settings, in TOML"

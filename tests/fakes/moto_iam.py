@@ -15,7 +15,9 @@ USERS: Final = {
     "writer": ("AKIAWRITERWRITERWRIT", "writer-secret"),
     "nodelete": ("AKIANODELETENODELETE", "nodelete-secret"),
     "nobody": ("AKIANOBODYNOBODYNOBO", "nobody-secret"),
+    "least": ("AKIALEASTLEASTLEASTL", "least-secret"),
 }
+LEAST_PREFIX: Final = "exports/%DATE%/of a customer"
 _ALL: Final = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 _NO_DELETE: Final = {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": "*"}
 _STATEMENTS: Final = {"writer": [_ALL], "nodelete": [_ALL, _NO_DELETE], "nobody": []}
@@ -40,14 +42,25 @@ def serve() -> None:
 def _add_users() -> None:
     from moto.iam.models import iam_backends
 
+    statements = {**_STATEMENTS, "least": [_least()]}
     backend = iam_backends[ACCOUNT]["aws"]
     for name, (key_id, secret) in USERS.items():
         backend.create_user(REGION, name)
         key = backend.create_access_key(name)
         key.access_key_id, key.secret_access_key = key_id, secret
-        if statements := _STATEMENTS[name]:
-            document = {"Version": "2012-10-17", "Statement": statements}
+        if statements[name]:
+            document = {"Version": "2012-10-17", "Statement": statements[name]}
             backend.put_user_policy(name, "rights", json.dumps(document))
+
+
+def _least() -> Any:
+    """What `GET /destinations/{id}/policy` says is enough."""
+    from consignee.destination import Draft
+    from consignee.providers.s3 import policy
+
+    settings = {"s3_bucket_name": BUCKET, "s3_path_prefix": LEAST_PREFIX}
+    (statement,) = policy(Draft(type="s3", name="", enabled=True, settings=settings, secrets={}))["Statement"]
+    return statement
 
 
 def _add_bucket() -> None:

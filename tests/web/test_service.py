@@ -94,3 +94,13 @@ async def test_it_is_not_ready_without_its_store(start: Start) -> None:
     answer = await response.json()
     assert (response.status, answer["request_info"]["code"]) == (503, "unavailable")
     assert response.headers["Retry-After"]
+
+
+async def test_a_destination_has_its_policy(client: Client) -> None:
+    fields = {"type": "s3", "name": "x", "enabled": False, "s3_access_key_id": "k", "s3_secret_access_key": "s"}
+    made = await created(client, **fields, s3_bucket_name="my-bucket", s3_path_prefix="exports/%DATE%")
+    answer = await (await client.get(f"/destinations/{made['id']}/policy")).json()
+    assert answer["request_info"] == {"success": True}
+    assert answer["policy"]["Statement"][0]["Resource"] == "arn:aws:s3:::my-bucket/exports/*"
+    other = await client.get(f"/destinations/{made['id']}/policy", headers={"X-API-Key": "key-b"})
+    assert other.status == 404

@@ -2,14 +2,12 @@
 
 import argparse
 import asyncio
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from consignee.errors import InvalidRequest, SettingsError, VerificationFailed
+from consignee.commands.fields import print_errors, read_fields
+from consignee.errors import InvalidRequest, VerificationFailed
 from consignee.opening import open_destinations
 from consignee.secret import Secret
 from consignee.settings import Settings, load_settings
@@ -20,26 +18,15 @@ from consignee.verification import Report
 def run(arguments: argparse.Namespace) -> int:
     """Print the steps; return 0 if the destination works, 1 if not, 2 if its fields are wrong."""
     try:
-        report = asyncio.run(_test(load_settings(arguments.config), _fields(arguments.file)))
+        report = asyncio.run(_test(load_settings(arguments.config), read_fields(arguments.file)))
     except VerificationFailed as failed:
         _print(failed.report)
         return 1
     except InvalidRequest as error:
-        for field, problems in error.errors.items():
-            print(f"{field}: {', '.join(problems)}", file=sys.stderr)
+        print_errors(error)
         return 2
     _print(report)
     return 0
-
-
-def _fields(name: str) -> Mapping[str, Any]:
-    try:
-        fields = json.loads(sys.stdin.read() if name == "-" else Path(name).read_text())
-    except (ValueError, RecursionError):
-        raise SettingsError(f"{name} is not valid JSON") from None
-    if not isinstance(fields, dict):
-        raise SettingsError(f"{name} must hold a JSON object")
-    return {"name": "check", "enabled": True, **fields}
 
 
 async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:

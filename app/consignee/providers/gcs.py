@@ -5,6 +5,7 @@ https://cloud.google.com/storage/docs/authentication/signatures. A service accou
 API: `gcs_json.py`.
 """
 
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -94,7 +95,7 @@ def policy(draft: Draft) -> Mapping[str, Any]:
         "binding": {
             "role": "projects/PROJECT/roles/consigneeUploads",
             "members": ["serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"],
-            "condition": {"title": "under the prefix", "expression": f'resource.name.startsWith("{begin}")'},
+            "condition": {"title": "under the prefix", "expression": f"resource.name.startsWith({json.dumps(begin)})"},
         },
     }
 

@@ -112,9 +112,9 @@ def _sdk() -> Any:
 
 def policy(draft: Draft) -> Mapping[str, Any]:
     """Return the RAM policy: put, delete and abort under the prefix, and nothing else."""
-    objects = (
-        f"acs:oss:*:*:{draft.settings['oss_bucket_name']}/{fixed_part(draft.settings.get('oss_path_prefix', ''))}*"
-    )
+    # RAM has no way to write a * or ? that stands for itself.
+    folder = re.split(r"[*?]", fixed_part(draft.settings.get("oss_path_prefix", "")))[0]
+    objects = f"acs:oss:*:*:{draft.settings['oss_bucket_name']}/{folder}*"
     actions = ["oss:PutObject", "oss:DeleteObject", "oss:AbortMultipartUpload"]
     return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": [objects]}]}
 

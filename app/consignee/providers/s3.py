@@ -63,7 +63,8 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
 
 def policy(draft: Draft) -> Mapping[str, Any]:
     """Return the IAM policy: put, delete and abort under the prefix, and nothing else."""
-    objects = f"{draft.settings['s3_bucket_name']}/{fixed_part(draft.settings.get('s3_path_prefix', ''))}*"
+    folder = re.sub(r"[*?$]", r"${\g<0>}", fixed_part(draft.settings.get("s3_path_prefix", "")))
+    objects = f"{draft.settings['s3_bucket_name']}/{folder}*"
     actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     statement = {"Effect": "Allow", "Action": actions, "Resource": f"arn:aws:s3:::{objects}"}
     return {"Version": "2012-10-17", "Statement": [statement]}

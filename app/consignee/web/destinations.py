@@ -72,6 +72,14 @@ async def test_saved(request: web.Request) -> web.Response:
     return answers.success({"connectivity": report.to_json()})
 
 
+async def policy(request: web.Request) -> web.Response:
+    """GET /destinations/{id}/policy"""
+    account = await account_of(request)
+    destinations = request.config_dict[DESTINATIONS]
+    destination = await destinations.get(account, request.match_info["id"])
+    return answers.success({"policy": destinations.catalog.policy(destination)})
+
+
 async def verify(request: web.Request) -> web.StreamResponse:
     """POST /destinations/verify"""
     account = await account_of(request)

@@ -17,6 +17,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("PUT", "/destinations/{id}", destinations.update),
     ("DELETE", "/destinations/{id}", destinations.delete),
     ("POST", "/destinations/{id}/test", destinations.test_saved),
+    ("GET", "/destinations/{id}/policy", destinations.policy),
     ("GET", "/destination-types", service.destination_types),
     ("GET", "/account", service.account),
     ("GET", "/healthz", service.healthz),

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo demo-once serve test lint format bench clean
+.PHONY: demo demo-once serve test test-live lint format bench clean
 
 demo: $(STAMP)
 	@$(BIN)/consignee demo
@@ -18,6 +18,10 @@ serve: $(STAMP)
 test: $(STAMP)
 	@rm -f .coverage .coverage.*
 	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+
+# The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
+test-live: $(STAMP)
+	@$(BIN)/pytest tests/live -m live -rs
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

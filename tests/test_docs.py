@@ -14,9 +14,10 @@ import pytest
 
 from consignee import Destinations, cli, errors, path_prefix
 from consignee.catalog import Catalog
+from consignee.destination import Draft
 from consignee.egress import Policy
 from consignee.errors import SettingsError
-from consignee.providers import discover
+from consignee.providers import discover, s3
 from consignee.settings import SETTINGS, load_settings
 from consignee.web import create_app, setup
 from consignee.web.errors import STATUS
@@ -153,10 +154,11 @@ def test_every_json_block_is_an_object(page: str, code: str) -> None:
     assert isinstance(json.loads(code), dict)
 
 
-def test_the_policy_gives_no_right_but_the_two_and_covers_the_test_file() -> None:
+def test_the_policy_is_the_one_that_is_given_and_covers_the_test_file() -> None:
     (policy,) = [json.loads(code) for _, code in blocks("json") if "Statement" in code]
     (statement,) = policy["Statement"]
-    assert statement["Action"] == ["s3:PutObject", "s3:DeleteObject"]
+    settings = {"s3_bucket_name": "demo-bucket", "s3_path_prefix": "exports/%DATE%"}
+    assert policy == s3.policy(Draft(type="s3", name="", enabled=True, settings=settings, secrets={}))
     key = path_prefix.object_key("exports/%COLLECTION_NAME%/%DATE%", path_prefix.SAMPLE, "consignee-test-0.txt")
     assert fnmatch.fnmatchcase(f"arn:aws:s3:::demo-bucket/{key}", statement["Resource"])
 

@@ -6,10 +6,10 @@ STAMP := .venv/installed
 .PHONY: demo demo-once serve test test-live lint format bench clean
 
 demo: $(STAMP)
-	@$(BIN)/consignee demo
+	@PYTHONPATH=tests $(BIN)/consignee demo
 
 demo-once: $(STAMP)
-	@$(BIN)/consignee demo --once
+	@PYTHONPATH=tests $(BIN)/consignee demo --once
 
 serve: $(STAMP)
 	@$(BIN)/consignee serve --config config/development.toml

@@ -34,7 +34,7 @@ async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:
     store = MemoryStore()
     await store.open()
     async with open_destinations(throwaway, store=store) as destinations:
-        return await destinations.test(fields)
+        return await destinations.test("check", fields)
 
 
 def _print(report: Report) -> None:

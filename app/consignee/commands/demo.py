@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
-from consignee.demo.storage import running_storage
-from consignee.demo.tour import API_KEY, BUCKET, SECRET, USER, Tour
+from consignee.demo.clouds import Clouds, running_clouds
+from consignee.demo.tour import API_KEY, Tour
 from consignee.errors import ConsigneeError
 
 
@@ -25,15 +25,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _demo(config: Path, *, once: bool) -> int:
-    print("starting an S3 server that checks signatures, and consignee", flush=True)
+    print("starting storage servers that check signatures, and consignee", flush=True)
     with tempfile.TemporaryDirectory(prefix="consignee-demo-") as directory:
-        async with running_storage({USER: SECRET}) as storage, aiohttp.ClientSession() as session:
-            await storage.create_bucket(USER, BUCKET)
-            tour = Tour(session, storage)
-            async with _server(config, directory) as tour.url:
+        async with running_clouds() as clouds, aiohttp.ClientSession() as session:
+            tour = Tour(session, clouds)
+            async with _server(config, directory, clouds) as tour.url:
                 await tour.first_part()
+                await tour.all_types()
             print("\n## Restart the server")
-            async with _server(config, directory) as tour.url:
+            async with _server(config, directory, clouds) as tour.url:
                 await tour.second_part()
                 print(f"\n{_verdict(tour)}", flush=True)
                 if not once:
@@ -42,8 +42,9 @@ async def _demo(config: Path, *, once: bool) -> int:
 
 
 @asynccontextmanager
-async def _server(config: Path, directory: str) -> AsyncIterator[str]:
+async def _server(config: Path, directory: str, clouds: Clouds) -> AsyncIterator[str]:
     own = {"CONSIGNEE_STORE__PATH": directory, "CONSIGNEE_SECRETS__KEY_FILE": f"{directory}/secret.key"}
+    own |= {f"CONSIGNEE_PROVIDERS__{type_.upper()}__ENDPOINT_URL": url for type_, url in clouds.endpoints.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "consignee", "serve", "--config", str(config), "--port", "0"),
         env={**os.environ, "CONSIGNEE_LOG__LEVEL": "warning", **own},

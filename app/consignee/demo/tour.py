@@ -8,12 +8,9 @@ from urllib.parse import quote_plus, urlencode
 
 import aiohttp
 
-from consignee.demo.storage import StorageServer
+from consignee.demo.clouds import BUCKET, SECRET, USER, Clouds
 
 API_KEY: Final = "demo"
-USER: Final = "demo:writer"
-SECRET: Final = "a+secret/of+the+demo"
-BUCKET: Final = "demo-bucket"
 
 
 @dataclass(frozen=True)
@@ -27,11 +24,11 @@ class Reply:
 class Tour:
     """Talks to a server at `url`; `failures` are the steps that did not go as they should."""
 
-    def __init__(self, session: aiohttp.ClientSession, storage: StorageServer) -> None:
+    def __init__(self, session: aiohttp.ClientSession, clouds: Clouds) -> None:
         self.url = ""
         self.failures: list[str] = []
         self._session = session
-        self._storage = storage
+        self._clouds = clouds
 
     async def first_part(self) -> None:
         """Create destinations, good and bad, and change them."""
@@ -53,12 +50,22 @@ class Tour:
         await self.ask("Enable: tested again first", "PUT", here, form={"enabled": "true"})
         await self.ask("Delete", "DELETE", here)
 
+    async def all_types(self) -> None:
+        """Create a destination of each type that a storage server could be started for."""
+        for type_, keys in sorted(self._clouds.fields.items()):
+            vendor = next(iter(keys)).partition("_")[0]
+            about = {"name": f"My {type_}", "enabled": "true", "type": type_, f"{vendor}_path_prefix": "exports/%DATE%"}
+            await self.ask(f"A destination of type {type_}", "POST", "/destinations", form={**about, **keys})
+        for type_, reason in self._clouds.missing.items():
+            print(f"\n## Left out: a destination of type {type_}\n   {reason}")
+
     async def second_part(self) -> None:
         """See what was kept over a restart, and that the bucket is clean."""
         reply = await self.ask("List after a restart", "GET", "/destinations")
         names = [one["name"] for one in reply.body.get("destinations", ())]
-        self._check("the destination from JSON is still there", names == ["From JSON"])
-        left = await self._storage.keys(USER, BUCKET)
+        kept = ["From JSON", *(f"My {type_}" for type_ in sorted(self._clouds.fields))]
+        self._check("every destination is still there", names == kept)
+        left = await self._clouds.storage.keys(USER, BUCKET)
         self._check("the tests left nothing in the bucket", left == [])
 
     async def ask(
@@ -96,7 +103,7 @@ class Tour:
             "name": name,
             "enabled": "true",
             "type": "s3compatible",
-            "s3_endpoint": self._storage.url,
+            "s3_endpoint": self._clouds.storage.url,
             "s3_access_key_id": USER,
             "s3_secret_access_key": SECRET,
             "s3_bucket_name": BUCKET,
@@ -115,7 +122,7 @@ def _encoded(form: Mapping[str, str], unescaped: bool) -> str:
 
 def _print_fields(fields: Mapping[str, Any] | None) -> None:
     for name, value in (fields or {}).items():
-        print(f"   {name}: {'***' if 'secret' in name else value}")
+        print(f"   {name}: {'***' if _is_secret(name) else value}")
 
 
 def _short(body: Mapping[str, Any]) -> str:
@@ -136,3 +143,7 @@ def _line(destination: Mapping[str, Any]) -> str:
     tested = ", ".join(f"{step['step']} {'ok' if step['ok'] else step['code']} ({step['ms']} ms)" for step in steps)
     state = "enabled" if destination["enabled"] else "disabled"
     return f"{destination['id']} {destination['name']!r} {state}; tested: {tested}"
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name for word in ("secret", "account_key", "access_key"))

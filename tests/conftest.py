@@ -15,6 +15,7 @@ from fakes.policies import PolicyServer, policy_process
 SWIFT_USERS = {"test:tester": "testing", "test:nodelete": "testing2", "other:owner": "testing3"}
 AZURITE = Path(__file__).parent.parent / ".venv" / "azurite"
 AZURITE_ACCOUNTS = {"demoaccount": "ZGVtbyBhY2NvdW50IGtleSAvKz0=", "otheraccount": "YW5vdGhlciBhY2NvdW50IGtleSE="}
+VENDORS = ("storage.googleapis.com", "*.blob.core.windows.net", "*.oss-cn-hangzhou.aliyuncs.com", "127.0.0.1")
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +42,25 @@ def swift_eu() -> Iterator[StorageServer]:
 
 
 @pytest.fixture(scope="session")
+def vendor_certificate(ca: Authority, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The certificate and the key of a server that goes by the vendors' own names."""
+    directory = tmp_path_factory.mktemp("vendors")
+    files = directory / "vendors.pem", directory / "vendors.key"
+    ca.issue(*files, *VENDORS)
+    return files
+
+
+@pytest.fixture(scope="session")
+def swift_auto(vendor_certificate: tuple[Path, Path]) -> Iterator[StorageServer]:
+    """The same in the region auto, which is Google's; with TLS in Google's name, and a `demo-bucket`."""
+    with storage_process(
+        SWIFT_USERS, nodelete=["test:nodelete"], region="auto", certificate=vendor_certificate
+    ) as server:
+        server.checked("test:tester", "PUT", "/demo-bucket")
+        yield server
+
+
+@pytest.fixture(scope="session")
 def moto_iam() -> Iterator[PolicyServer]:
     """An S3 server with policies: writer may do all, nodelete all but DeleteObject, nobody nothing."""
     with policy_process() as server:
@@ -62,5 +82,13 @@ def azurite_directory() -> Path:
 def azurite(azurite_directory: Path) -> Iterator[AzuriteServer]:
     """Azure Blob Storage as Microsoft emulates it: two accounts, and demoaccount's `demo-container`."""
     with azurite_process(AZURITE_ACCOUNTS, directory=azurite_directory) as server:
+        server.checked("demoaccount", "PUT", "/demo-container", query={"restype": "container"})
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite_tls(azurite_directory: Path, vendor_certificate: tuple[Path, Path]) -> Iterator[AzuriteServer]:
+    """The same over TLS, in the names of Azure's accounts."""
+    with azurite_process(AZURITE_ACCOUNTS, directory=azurite_directory, certificate=vendor_certificate) as server:
         server.checked("demoaccount", "PUT", "/demo-container", query={"restype": "container"})
         yield server

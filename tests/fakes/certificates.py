@@ -22,11 +22,15 @@ class Authority:
         self.pem = directory / "ca.pem"
         self.cert = directory / "server.pem"
         self.key = directory / "server.key"
-        leaf = self._authority.issue_cert(*SERVER_NAMES)
         self._authority.cert_pem.write_to_path(str(self.pem))
-        self.cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
-        leaf.private_key_pem.write_to_path(str(self.key))
+        self.issue(self.cert, self.key, *SERVER_NAMES)
         self._self_signed = _self_signed(directory / "self-signed.pem")
+
+    def issue(self, cert: Path, key: Path, *names: str) -> None:
+        """Write a certificate for `names`, with its chain, and its key, as a server that is another program reads them."""
+        leaf = self._authority.issue_cert(*names)
+        cert.write_bytes(b"".join(blob.bytes() for blob in leaf.cert_chain_pems))
+        leaf.private_key_pem.write_to_path(str(key))
 
     def client_context(self) -> ssl.SSLContext:
         """Return a client's context that trusts this authority and no other."""

@@ -6,6 +6,7 @@ addresses that stand in the JSON.
 """
 
 import asyncio
+import base64
 import importlib
 import io
 import json
@@ -15,13 +16,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from marshmallow import ValidationError
 
 from consignee import errors
 from consignee.body import Body, BytesBody
-from consignee.errors import MissingExtra, NotAStorageService, ProviderFailure
+from consignee.errors import MissingExtra, NotAStorageService, ProviderError, ProviderFailure
 from consignee.providers.base import Bucket
 from consignee.providers.fields import Text
 from consignee.providers.refusals import BUSY, DENIED, FAULT, NO_BUCKET, SKEW, Dialect, Meaning
@@ -33,7 +35,11 @@ TOKEN_URI: Final = "https://oauth2.googleapis.com/token"  # noqa: S105
 UNIVERSE: Final = "googleapis.com"
 SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_write"
 _MEMBERS: Final = ("type", "client_email", "private_key", "private_key_id", "token_uri")
-_LARGEST: Final = 64 * 1024
+_LIFETIME: Final = 3600
+_MARGIN: Final = 60
+"""Seconds for which a token holds at most, and those before its end in which it is not used any more."""
+_KEY_LENGTH: Final = 4096
+"""Characters that a key of 4,096 bits fits in: to check one of 16,384 takes some 20 seconds."""
 
 
 class ServiceAccount(Text):
@@ -55,21 +61,33 @@ class ServiceAccount(Text):
 
 def _parsed(value: object) -> Mapping[str, Any]:
     try:
-        parsed = json.loads(value) if isinstance(value, str) else None
-    except (ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise ValidationError("must be the key file of a service account: a JSON object")
-    return parsed
+        return _object(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValidationError("must be the key file of a service account: a JSON object") from None
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    """Return the JSON object that a text holds; raises ValueError if it is anything else."""
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("not an object")
+    return found
 
 
 def _check_key(pem: str) -> None:
     try:
-        key = load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
+        key = load_pem_private_key(pem.encode(), password=None) if len(pem) <= _KEY_LENGTH else None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         key = None
-    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
+    if not isinstance(key, RSAPrivateKey) or not 2048 <= key.key_size <= 4096:
         raise ValidationError("must hold the service account's private_key, an RSA key in PEM")
+
+
+def _key(pem: str) -> Any:
+    return load_pem_private_key(pem.encode(), password=None, unsafe_skip_rsa_key_validation=True)
 
 
 @asynccontextmanager
@@ -92,7 +110,10 @@ class JsonBucket(Bucket):
         carrier: Any = _Carrier(transport)
         service = io.StringIO(account.reveal())
         self._token = auth.Token(service_file=service, session=carrier, scopes=[SCOPE])
+        # It was checked when it came; the library would check it again for every token, which takes 30 ms.
+        self._token.service_data["private_key"] = _key(self._token.service_data["private_key"])
         self._storage = sdk.Storage(token=self._token, session=carrier, api_root=own or VENDOR, api_is_dev=False)
+        self._token_good_until = 0.0
         self.found: dict[str, str] = {}
 
     async def put(self, key: str, body: Body) -> None:
@@ -109,6 +130,9 @@ class JsonBucket(Bucket):
             raise NotAStorageService("The endpoint does not answer like Google Cloud Storage.") from None
         if not isinstance(made, dict) or (made.get("bucket"), made.get("name")) != (self._name, key):
             raise NotAStorageService("The endpoint accepted the file, but not like Google Cloud Storage.")
+        sent = base64.b64encode(body.md5).decode()
+        if made.get("md5Hash", sent) != sent:
+            raise ProviderError("The storage did not receive the file as it was sent.")
 
     async def delete(self, key: str) -> None:
         """Remove the object."""
@@ -120,15 +144,18 @@ class JsonBucket(Bucket):
                 raise _failure(refused.answer) from None
 
     async def _authorize(self) -> None:
-        """Ask for the token ourselves: the library would try five times, in a task of its own."""
-        if not self._token.access_token:
-            try:
-                token = await self._token.refresh(timeout=10)
-            except (ValueError, TypeError, LookupError):
-                raise NotAStorageService("The endpoint for tokens does not answer like Google's.") from None
-            self._token.access_token = token.value
-            valid_until = datetime.now(UTC).timestamp() + token.expires_in
-            self._token.access_token_preempt_after = self._token.access_token_refresh_after = int(valid_until)
+        """Ask for the token ourselves, in time: the library would try five times, in a task of its own."""
+        now = datetime.now(UTC).timestamp()
+        if now < self._token_good_until:
+            return
+        try:
+            token = await self._token.refresh(timeout=10)
+        except (ValueError, TypeError, LookupError, OverflowError):
+            raise NotAStorageService("The endpoint for tokens does not answer like Google's.") from None
+        self._token.access_token = token.value
+        lasts = min(max(token.expires_in - _MARGIN, _MARGIN), _LIFETIME)
+        self._token_good_until = now + lasts
+        self._token.access_token_preempt_after = self._token.access_token_refresh_after = int(now + lasts + _MARGIN)
 
 
 class _Refused(Exception):
@@ -150,7 +177,7 @@ class _Reply:
         return self._body.decode(errors="replace")
 
     async def json(self, **_: Any) -> Any:
-        return json.loads(self._body)
+        return _object(self._body)
 
 
 class _Carrier:
@@ -187,7 +214,7 @@ def _failure(answer: Answer) -> ProviderFailure:
 def _code(answer: Answer) -> str:
     """The reason of a storage error, or the error of a token request."""
     try:
-        error = json.loads(answer.body)["error"]
+        error = _object(answer.body)["error"]
         code = error if isinstance(error, str) else error["errors"][0]["reason"]
     except (ValueError, TypeError, LookupError):
         return ""
@@ -195,7 +222,11 @@ def _code(answer: Answer) -> str:
 
 
 def _special(answer: Answer, meaning: Meaning) -> Meaning:
-    return SKEW if _code(answer) == "invalid_grant" and b"reasonable timeframe" in answer.body else meaning
+    code = _code(answer)
+    if code == "invalid_grant" and b"reasonable timeframe" in answer.body:
+        return SKEW
+    # A bucket of which the requester pays says so with the word that else means a missing token.
+    return _BILLING if code == "required" and answer.status == 400 else meaning
 
 
 _REJECTED: Final = Meaning(
@@ -223,6 +254,9 @@ BY_CODE: Final[Mapping[str, Meaning]] = {
     "insufficientPermissions": DENIED,
     "retentionPolicyNotMet": DENIED,
     "accountDisabled": _BILLING,
+    "userProjectAccountProblem": _BILLING,
+    "userProjectInvalid": _BILLING,
+    "userProjectMissing": _BILLING,
     "notFound": NO_BUCKET,
     "invalid": NO_BUCKET,
     "rateLimitExceeded": BUSY,

@@ -29,7 +29,7 @@ class SignedBucket(Bucket):
 
     def __init__(self, transport: Transport, *, key_id: str, secret: Secret) -> None:
         self._transport = transport
-        self._key_id = key_id
+        self._key_id = Secret(key_id)
         self._odd_secret = any(character.isspace() for character in secret.reveal())
         self.found: dict[str, str] = {}
 
@@ -59,7 +59,7 @@ class SignedBucket(Bucket):
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
         url, headers = self._sign(method, key, body)
         answer = await self._transport.send(method, url, headers=headers, body=body)
-        return answer if answer.status < 300 else without(answer, self._key_id)
+        return answer if answer.status < 300 else without(answer, self._key_id.reveal())
 
     def _failure(self, answer: Answer) -> ProviderFailure:
         failure = self.dialect.failure(answer, now=datetime.now(UTC))

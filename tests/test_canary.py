@@ -11,14 +11,18 @@ from typing import Any
 import pytest
 
 from consignee import tester
+from consignee.agenda import Agenda
 from consignee.body import BytesBody
 from consignee.catalog import Catalog, raw
 from consignee.demo.storage import StorageServer
 from consignee.errors import ProviderFailure, VerificationFailed
+from consignee.leftovers import KIND, Leftovers
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Bucket, discover
+from consignee.removal import Remover
+from consignee.secret import Sealer
 from consignee.settings import VerificationSettings
-from consignee.sweeper import Sweeper
+from consignee.store.memory import MemoryStore
 from fakes import hostile
 from fakes.scripted import Answer, Request, Server, scripted
 from providers.opening import S3_FIELDS, loopback, opened
@@ -74,18 +78,22 @@ async def test_no_canary_gets_out(
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
     catalog = Catalog(discover().values(), policy(loopback().egress))
+    store, agenda = MemoryStore(), Agenda()
+    await store.open()
+    leftovers = Leftovers(store, sealer=Sealer(bytes(32)))
     async with server() as running, open_outlets(loopback()) as outlets:
         draft = catalog.parse({**FIELDS, "s3_endpoint": running.url})
-        testing = tester.Tester(
-            VerificationSettings(timeout=0.5), catalog=catalog, outlets=outlets, sweeper=Sweeper([0.0, 0.0])
-        )
-        report = await testing.test(draft, {})
+        remover = Remover(leftovers, catalog=catalog, outlets=outlets, agenda=agenda, timeout=0.5, delays=[0.0, 0.0])
+        testing = tester.Tester(VerificationSettings(timeout=0.5), catalog=catalog, outlets=outlets, remover=remover)
+        report = await testing.test("ann", draft, {})
         failure = VerificationFailed(report)
-        await asyncio.sleep(0)
-        await testing.close()
+        remembered = await store.list(KIND, "ann")
+        await asyncio.sleep(0.1)
+        await agenda.close()
     assert any(record.name.startswith("botocore") for record in caplog.records)
     shown = [caplog.text, repr(report), str(report.to_json()), repr(failure), str(failure), repr(draft), str(draft)]
     shown += [repr(catalog.view(draft)), repr(testing), repr(vars(failure)), str(report.found)]
+    shown += [repr(remembered), repr(leftovers), repr(remover)]
     shown += [f"{vars(record)}" for record in caplog.records]
     assert [leaks(text) for text in shown if leaks(text)] == []
 

@@ -221,7 +221,11 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest(
         ("[egress]\nallow = '10.0.0.0/8:1'", "egress.allow: must be a list of texts"),
         ("[egress]\nallow = [1]", "egress.allow: must be a list of texts"),
         ("[log]\nlevel = 'loud'", "log.level: must be one of debug, info, warning, error"),
-        ("[verification]\nevery = '12h'", "verification.every: must be empty"),
+        ("[verification]\nevery = 'daily'", "verification.every: must be a whole number followed by s, m, h or d"),
+        ("[verification]\nevery = '0h'", "verification.every: must be a whole number followed by s, m, h or d"),
+        ("[verification]\nevery = '1.5h'", "verification.every: must be a whole number followed by s, m, h or d"),
+        ("[verification]\nevery = '24h\\n'", "verification.every: must be a whole number followed by s, m, h or d"),
+        ("[verification]\nevery = 24", "verification.every: must be text"),
         ("[verification]\nconcurrency = 0", "verification.concurrency: must be a number from 1 to 10000"),
         (
             "[store]\nurl = 'postgresql://u:hunter2@h/d'",
@@ -387,3 +391,9 @@ def test_the_settings_shown_are_toml_that_gives_them_again(write: Write) -> None
 def test_settings_do_not_change() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().server.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("every", "seconds"), [("", None), ("90s", 90), ("5m", 300), ("24h", 86400), ("7d", 604800)])
+def test_a_period_is_given_with_its_unit(every: str, seconds: float | None) -> None:
+    settings = load_settings(environ={"CONSIGNEE_VERIFICATION__EVERY": every})
+    assert settings.verification.period == seconds

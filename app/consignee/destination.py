@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from consignee.sealed import open_secrets, seal_secrets
 from consignee.secret import Sealer, Secret
 from consignee.store import Document
 
@@ -45,7 +46,7 @@ def to_data(destination: Destination, sealer: Sealer) -> dict[str, Any]:
         "name": destination.name,
         "enabled": destination.enabled,
         "settings": dict(destination.settings),
-        "secrets": {name: sealer.seal(secret, **place, field=name) for name, secret in destination.secrets.items()},
+        "secrets": seal_secrets(destination.secrets, sealer, **place),
         "found": dict(destination.found),
         "created_at": destination.created_at,
         "updated_at": destination.updated_at,
@@ -55,8 +56,5 @@ def to_data(destination: Destination, sealer: Sealer) -> dict[str, Any]:
 
 def from_document(document: Document, sealer: Sealer) -> Destination:
     """Return the destination in a stored document; raises StoreError if a secret was altered or sealed with another key."""
-    data: dict[str, Any] = dict(document.data)
-    place: dict[str, Any] = {"account": document.account, "id": document.id, "revision": document.revision}
-    sealed: Mapping[str, str] = data.pop("secrets")
-    secrets = {name: sealer.open(text, **place, field=name) for name, text in sealed.items()}
-    return Destination(**data, **place, secrets=secrets)
+    data: dict[str, Any] = {**document.data, "secrets": open_secrets(document, sealer)}
+    return Destination(account=document.account, id=document.id, revision=document.revision, **data)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from aiohttp.abc import AbstractResolver
 
+from consignee.agenda import Agenda
 from consignee.catalog import Catalog
+from consignee.leftovers import Leftovers
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Provider, discover
+from consignee.removal import Remover
+from consignee.reverification import Reverification
 from consignee.sealing_key import load_sealer
 from consignee.service import Destinations
 from consignee.settings import Settings
@@ -46,6 +50,18 @@ async def open_destinations(
         outlets = await stack.enter_async_context(open_outlets(settings, resolver=resolver))
         types = discover().values() if providers is None else providers
         catalog = Catalog(types, policy(settings.egress))
-        tester = Tester(settings.verification, catalog=catalog, outlets=outlets)
-        stack.push_async_callback(tester.close)
-        yield Destinations(opened, sealer=sealer, catalog=catalog, tester=tester, limits=settings.limits)
+        agenda = Agenda()
+        stack.push_async_callback(agenda.close)
+        remover = Remover(
+            Leftovers(opened, sealer=sealer),
+            catalog=catalog,
+            outlets=outlets,
+            agenda=agenda,
+            timeout=settings.verification.timeout,
+        )
+        await remover.take_up()
+        tester = Tester(settings.verification, catalog=catalog, outlets=outlets, remover=remover)
+        destinations = Destinations(opened, sealer=sealer, catalog=catalog, tester=tester, limits=settings.limits)
+        if (period := settings.verification.period) is not None:
+            Reverification(destinations, period=period, turns=tester.turns, agenda=agenda).start()
+        yield destinations

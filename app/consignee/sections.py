@@ -15,6 +15,9 @@ _HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\}
 _PATH = r"(?:/(?:[A-Za-z0-9._~-]|\{account\}|\{region\}|\{bucket\})+)+/?|/"
 _ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?({_PATH})?)?")
 
+_EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
+_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
 
 def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
     return field(default=default, metadata={"about": about, "rule": rule, "in_file": in_file})
@@ -54,7 +57,7 @@ def _is_sealing_key(key: Secret) -> None:
 
 _NOT_EMPTY: Final = demand(bool, "text that is not empty")
 _NO_URL: Final = demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
-_NEVER: Final = demand(lambda text: not text, "empty: scheduled tests are not supported by this version")
+_DURATION: Final = demand(_EVERY.fullmatch, "a whole number followed by s, m, h or d, or empty")
 _BARE_URL: Final = demand(
     _is_endpoint, "an http or https URL of a host, and perhaps a port and a path: no query, no user name"
 )
@@ -137,7 +140,14 @@ class VerificationSettings:
 
     timeout: float = _setting(10, "Seconds for one connectivity test.", _between(0.01, 3600))
     concurrency: int = _setting(64, "Connectivity tests at once.", _between(1, 10_000))
-    every: str = _setting("", "Always empty: scheduled tests are not supported by this version.", _NEVER)
+    every: str = _setting(
+        "", 'Age at which the test of an enabled destination is repeated, "24h"; empty: never.', _DURATION
+    )
+
+    @property
+    def period(self) -> float | None:
+        """That age in seconds, or None."""
+        return int(self.every[:-1]) * _SECONDS[self.every[-1]] if self.every else None
 
 
 @dataclass(frozen=True)

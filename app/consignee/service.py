@@ -15,6 +15,7 @@ from typing import Any, Final
 from consignee.catalog import Catalog
 from consignee.destination import Destination, Draft, from_document, to_data
 from consignee.errors import Conflict, LimitReached, NotFound
+from consignee.health import Health
 from consignee.listing import Listing, Page, paginate
 from consignee.secret import Sealer
 from consignee.settings import LimitsSettings
@@ -53,6 +54,7 @@ class Destinations:
     ) -> None:
         self.store = store
         self.catalog = catalog
+        self.health = Health()
         self._sealer = sealer
         self._tester = tester
         self._limits = limits
@@ -66,7 +68,7 @@ class Destinations:
         """
         draft = self.catalog.parse(values)
         limit = (await self._room(account)).limit
-        report = await self._prove(draft, {}) if draft.enabled else None
+        report = await self._prove(account, draft, {}) if draft.enabled else None
         now = self._timestamp()
         made = Destination(**vars(draft), account=account, id="", revision=0, created_at=now, updated_at=now)
         made = self._remember(made, report)
@@ -102,7 +104,7 @@ class Destinations:
         before = await self.get(account, id)
         draft = self.catalog.merge(before, values)
         found = before.found if _same_place(before, draft) else {}
-        report = await self._prove(draft, found) if needs_test(before, draft) else None
+        report = await self._prove(account, draft, found) if needs_test(before, draft) else None
         last_test = before.last_test if _same_way(before, draft) else None
         after = replace(before, **vars(draft), found=found, last_test=last_test, updated_at=self._timestamp())
         return await self._replace(before, self._remember(after, report))
@@ -116,9 +118,9 @@ class Destinations:
             with suppress(Conflict):  # changed meanwhile: what is there now is to go just the same
                 return await self.store.remove(KIND, account, id, replaces=document.revision)
 
-    async def test(self, values: Mapping[str, Any]) -> Report:
+    async def test(self, account: str, values: Mapping[str, Any]) -> Report:
         """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""
-        return await self._prove(self.catalog.parse(values), {})
+        return await self._prove(account, self.catalog.parse(values), {})
 
     async def test_saved(self, account: str, id: str, *, patient: bool = False) -> Report:  # noqa: A002
         """Test a saved destination, remember the outcome and return it, good or bad; raises NotFound.
@@ -126,13 +128,15 @@ class Destinations:
         A patient caller waits for its turn as long as it takes; another gets RateLimited after the time of one test.
         """
         destination = await self.get(account, id)
-        report = await self._tester.test(destination, destination.found, patient=patient)
+        report = await self._tester.test(account, destination, destination.found, patient=patient)
         with suppress(Conflict, NotFound):  # the outcome is about what no longer is
             await self._replace(destination, self._remember(destination, report))
         return report
 
     async def verify(self, account: str, ids: Iterable[str] | None = None) -> AsyncGenerator[tuple[str, Report], None]:
         """Test many saved destinations, or all, some at once; yield each id with its report as it ends.
+
+        Accounts take turns at the places for this, and one account never has more than a quarter of all.
 
         Raises NotFound, before any test, if one of them does not exist.
         """
@@ -153,7 +157,8 @@ class Destinations:
 
     async def _verify_one(self, account: str, id: str) -> tuple[str, Report] | None:  # noqa: A002
         try:
-            return id, await self.test_saved(account, id, patient=True)
+            async with self._tester.turns.turn(account):
+                return id, await self.test_saved(account, id, patient=True)
         except NotFound:  # removed while it waited for its turn
             return None
 
@@ -163,8 +168,8 @@ class Destinations:
             raise LimitReached(f"This account has {usage.used} destinations, and may have {usage.limit}.")
         return usage
 
-    async def _prove(self, draft: Draft, found: Mapping[str, str]) -> Report:
-        report = await self._tester.test(draft, found)
+    async def _prove(self, account: str, draft: Draft, found: Mapping[str, str]) -> Report:
+        report = await self._tester.test(account, draft, found)
         report.require_ok()
         return report
 
@@ -177,7 +182,9 @@ class Destinations:
     async def _replace(self, before: Destination, after: Destination) -> Destination:
         while True:
             with suppress(Conflict):
-                return await self._save(after)
+                saved = await self._save(after)
+                self.health.note(before, saved)
+                return saved
             latest = await self.get(before.account, before.id)
             if latest.draft != before.draft:
                 raise Conflict("The destination was changed meanwhile: read it again, then repeat the change.")

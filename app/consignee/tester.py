@@ -1,4 +1,4 @@
-"""Runs connectivity tests: so many at once, each within its time, and what they leave behind is swept up."""
+"""Runs connectivity tests: so many at once, each within its time, and none without a memory of the file that it writes."""
 
 import asyncio
 import os
@@ -9,13 +9,18 @@ from consignee.catalog import Catalog
 from consignee.destination import Draft
 from consignee.errors import RateLimited
 from consignee.outlets import Outlets
+from consignee.removal import Remover
 from consignee.settings import VerificationSettings
-from consignee.sweeper import Sweeper
+from consignee.turns import Turns
 from consignee.verification import Report, verify
 
 
 class Tester:
-    """Tests destinations, saved or not."""
+    """Tests destinations, saved or not.
+
+    Who has many to test takes one of `turns` for each: half of all places, so that the other half is left for those who wait
+    for a single test, and a quarter for one account, so that its hanging storage does not hold up the others.
+    """
 
     def __init__(
         self,
@@ -23,56 +28,46 @@ class Tester:
         *,
         catalog: Catalog,
         outlets: Outlets,
-        sweeper: Sweeper | None = None,
+        remover: Remover,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._settings = settings
+        self._timeout = settings.timeout
         self._catalog = catalog
         self._outlets = outlets
-        self._sweeper = sweeper or Sweeper()
+        self._remover = remover
         self._random = random
         self._slots = asyncio.Semaphore(settings.concurrency)
+        self.turns = Turns(max(1, settings.concurrency // 2), each=max(1, settings.concurrency // 4))
 
-    async def test(self, draft: Draft, found: Mapping[str, str], *, patient: bool = False) -> Report:
-        """Return the report of a test. Raises RateLimited if no slot gets free within a test's time, unless `patient`."""
+    async def test(self, account: str, draft: Draft, found: Mapping[str, str], *, patient: bool = False) -> Report:
+        """Return the report of a test.
+
+        Raises RateLimited if no place gets free within a test's time, unless `patient`, or if too many files of the account
+        could not be removed; StoreError if the file could not be remembered, and then none is written.
+        """
         provider = self._catalog.provider(draft)
-        async with self._slot(patient):
-            report = await verify(
+        token = self._random(8).hex()
+        async with self._slot(patient), self._remover.watch(account, draft, found, id=token) as watch:
+            watch.report = await verify(
                 draft,
                 provider,
                 lambda trace: self._outlets.transport(provider, trace),
                 found=found,
-                timeout=self._settings.timeout,
-                token=self._random(8).hex(),
+                timeout=self._timeout,
+                token=token,
+                remember=watch.remember,
             )
-        if report.doubtful:
-            self._sweep(draft, {**found, **report.found}, report.doubtful)
-        return report
+            return watch.report
 
     @asynccontextmanager
     async def _slot(self, patient: bool) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(None if patient else self._settings.timeout):
+            async with asyncio.timeout(None if patient else self._timeout):
                 await self._slots.acquire()
         except TimeoutError:
-            wait = max(1, round(self._settings.timeout))
+            wait = max(1, round(self._timeout))
             raise RateLimited("Too many connectivity tests are under way.", retry_after=wait) from None
         try:
             yield
         finally:
             self._slots.release()
-
-    def _sweep(self, draft: Draft, found: Mapping[str, str], key: str) -> None:
-        async def remove() -> None:
-            provider = self._catalog.provider(draft)
-            async with (
-                asyncio.timeout(self._settings.timeout),
-                provider.open(draft, found, self._outlets.transport(provider)) as bucket,
-            ):
-                await bucket.delete(key)
-
-        self._sweeper.add(remove, key=key)
-
-    async def close(self) -> None:
-        """Stop sweeping."""
-        await self._sweeper.close()

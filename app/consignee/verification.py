@@ -4,7 +4,7 @@ It needs no right but those two. Each step is reported with its milliseconds and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -139,6 +139,13 @@ def _step(name: str, ms: float, failure: ProviderFailure | None) -> Step:
     )
 
 
+Remember = Callable[[str], Awaitable[object]]
+
+
+async def _nothing(key: str) -> None:
+    pass
+
+
 @asynccontextmanager
 async def _until(deadline: float, *, limit: float) -> AsyncIterator[None]:
     try:
@@ -156,11 +163,16 @@ async def verify(
     found: Mapping[str, str],
     timeout: float,
     token: str,
+    remember: Remember = _nothing,
 ) -> Report:
-    """Test a destination and return the report; `timeout` is in seconds, `token` makes the file's name unique."""
+    """Test a destination and return the report; `timeout` is in seconds, `token` makes the file's name unique.
+
+    `remember` gets the file's key and is awaited before the upload begins; what it raises ends the test.
+    """
     run = _Run(Trace())
     key = path_prefix.object_key(provider.path_prefix(draft), path_prefix.SAMPLE, f"consignee-test-{token}.txt")
     async with provider.open(draft, found, connect(run.trace)) as bucket:
+        await remember(key)
         failure = await _attempt(run, bucket, key, timeout)
         return Report(
             steps=tuple(run.steps),

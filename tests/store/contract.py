@@ -20,6 +20,7 @@ class StoreContract:
         assert await store.get(KIND, "a", "1") is None
         assert await store.list(KIND, "a") == []
         assert await store.count(KIND, "a") == 0
+        assert await store.accounts(KIND) == []
 
     async def test_what_was_saved_is_read_back(self, store: Store) -> None:
         data = {"b": [1, None, {"x": 1.5}], "a": "ü\u2028\n\0\U0001f600", 'q"\\': True}
@@ -47,6 +48,18 @@ class StoreContract:
         assert [d.data for d in await store.list(KIND, "a")] == [{"of": "a"}]
         assert [d.data for d in await store.list("api_keys", "a")] == [{"of": "key"}]
         assert await store.get(KIND, "c", "1") is None
+
+    async def test_the_accounts_are_those_that_have_a_document_of_the_kind(self, store: Store) -> None:
+        """Sorted; an account of which the last one was removed is none of them, and neither is another kind's."""
+        for account in ("b", "c", "", "a", "ü"):
+            await store.save(KIND, account, "1", {})
+        await store.save(KIND, "b", "2", {})
+        await store.save("api_keys", "z", "1", {})
+        assert await store.accounts(KIND) == ["", "a", "b", "c", "ü"]
+        await store.remove(KIND, "a", "1", replaces=1)
+        await store.remove(KIND, "b", "1", replaces=1)
+        assert await store.accounts(KIND) == ["", "b", "c", "ü"]
+        assert await store.accounts("never") == []
 
     async def test_each_save_grows_the_revision_by_one(self, store: Store) -> None:
         for revision in range(5):
@@ -148,6 +161,8 @@ class StoreContract:
             await store.save(KIND, "a", "2", {})
         with pytest.raises(StoreError):
             await store.get(KIND, "a", "1")
+        with pytest.raises(StoreError):
+            await store.accounts(KIND)
 
     async def test_a_store_that_was_closed_can_be_opened_again(self, store: Store) -> None:
         saved = await store.save(KIND, "a", "1", {"n": 1})

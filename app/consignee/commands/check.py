@@ -47,4 +47,6 @@ def _print(report: Report) -> None:
         ):
             if value:
                 print(f"         {label}: {value}")
+    if report.doubtful:
+        print(f"This command keeps nothing in mind: look whether {report.doubtful} is in the bucket, and remove it.")
     print(report.message or "The destination works.")

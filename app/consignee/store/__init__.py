@@ -48,6 +48,10 @@ class Store(abc.ABC):
         """The kinds of which at least one document was ever saved, sorted; empty for a new store."""
 
     @abc.abstractmethod
+    async def accounts(self, kind: str) -> list[str]:
+        """Return the accounts that have a document of that kind, sorted."""
+
+    @abc.abstractmethod
     async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
         """Return the document, or None."""
 

@@ -41,6 +41,10 @@ class Index:
         self._accounts: dict[str, dict[str, Entry]] = {}
         self.live_bytes = 0
 
+    def accounts(self) -> list[str]:
+        """Return the accounts that have documents, sorted."""
+        return sorted(self._accounts)
+
     def revision(self, account: str, id: str) -> int:  # noqa: A002
         """Return the revision of the document; 0 if there is none."""
         entry = self._accounts.get(account, {}).get(id)

@@ -75,6 +75,9 @@ class JsonFileStore(Store):
     def kinds(self) -> list[str]:
         return sorted(self._indexes)
 
+    async def accounts(self, kind: str) -> list[str]:
+        return self._index(kind).accounts()
+
     async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
         return self._index(kind).get(account, id)
 

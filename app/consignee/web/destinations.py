@@ -58,8 +58,8 @@ async def delete(request: web.Request) -> web.Response:
 
 async def test(request: web.Request) -> web.Response:
     """POST /destinations/test"""
-    await account_of(request)
-    report = await request.config_dict[DESTINATIONS].test(await read_fields(request))
+    account = await account_of(request)
+    report = await request.config_dict[DESTINATIONS].test(account, await read_fields(request))
     return answers.success({"connectivity": report.to_json()})
 
 

@@ -1,0 +1,91 @@
+"""Tests every enabled destination again when its last test is old: off unless the settings say how old."""
+
+import asyncio
+import logging
+import random as chance
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from consignee.agenda import Agenda
+from consignee.errors import ConsigneeError, NotFound
+from consignee.service import KIND, Destinations
+from consignee.turns import Turns
+
+SHORTEST: Final = 1.0
+LONGEST: Final = 3600.0
+"""Seconds from one look at all destinations to the next, at least and at most."""
+
+log = logging.getLogger(__name__)
+
+
+class Reverification:
+    """Looks again and again for destinations whose last test is over `period` seconds ago.
+
+    Their tests are spread by chance over the time to the next look; each takes one of `turns`.
+    """
+
+    def __init__(
+        self,
+        destinations: Destinations,
+        *,
+        period: float,
+        turns: Turns,
+        agenda: Agenda,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        self._destinations = destinations
+        self._period = period
+        self._interval = min(max(period / 10, SHORTEST), LONGEST)
+        self._turns = turns
+        self._agenda = agenda
+        self._now = now
+        self._random = random
+        self._booked: set[tuple[str, str]] = set()
+
+    def start(self) -> None:
+        """Begin; the agenda ends it."""
+        self._agenda.after(0, self._look)
+
+    async def _look(self) -> None:
+        store = self._destinations.store
+        try:
+            for account in await store.accounts(KIND):
+                for document in await store.list(KIND, account):
+                    if self._is_due(document.data):
+                        self._book(account, document.id)
+                await asyncio.sleep(0)  # many accounts must not hold up the requests
+        finally:
+            self._agenda.after(self._interval, self._look)
+
+    def _is_due(self, data: Mapping[str, Any]) -> bool:
+        if not data["enabled"] or data["type"] not in self._destinations.catalog.types:
+            return False
+        return data["last_test"] is None or self._age(data["last_test"]["at"]) >= self._period
+
+    def _age(self, at: str) -> float:
+        return (self._now() - datetime.fromisoformat(at)).total_seconds()
+
+    def _book(self, account: str, id: str) -> None:  # noqa: A002
+        if (account, id) not in self._booked:
+            self._booked.add((account, id))
+            self._agenda.after(self._interval * self._random(), partial(self._test, account, id))
+
+    async def _test(self, account: str, id: str) -> None:  # noqa: A002
+        try:
+            async with self._turns.turn(account):
+                if await self._is_still_due(account, id):
+                    await self._destinations.test_saved(account, id, patient=True)
+        except NotFound:
+            log.debug("destination %s of account %s was deleted before its test", id, account)
+        except ConsigneeError as error:
+            log.warning("could not test destination %s of account %s: %s", id, account, error)
+        finally:
+            self._booked.discard((account, id))
+
+    async def _is_still_due(self, account: str, id: str) -> bool:  # noqa: A002
+        """Return whether nothing has changed while the test waited for its turn."""
+        document = await self._destinations.store.get(KIND, account, id)
+        return document is not None and self._is_due(document.data)

@@ -11,11 +11,11 @@ import pytest
 ROOT = Path(__file__).parent.parent / "app" / "consignee"
 MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors", "secret", "path_prefix", "body", "endpoint", "control", "log", "agenda", "turns"},
+    {"errors", "secret", "path_prefix", "body", "endpoint", "clock", "control", "log", "agenda", "turns"},
     {"store", "sections", "settings", "egress", "sealed", "destination"},
     {"transport", "accounts", "sealing_key", "leftovers", "health", "listing"},
     {"providers", "catalog", "verification", "outlets"},
-    {"removal", "tester", "service", "reverification", "opening"},
+    {"removal", "collection", "collections", "tester", "service", "reverification", "opening"},
     {"web"},
     {"demo", "commands", "cli", "__main__"},
 ]

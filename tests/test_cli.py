@@ -234,3 +234,12 @@ def test_the_smallest_policy_is_printed(config: Path) -> None:
     wrong = run("policy", "-", "--config", config, stdin='{"type": "s3"}')
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "s3_bucket_name" in wrong.stderr
+
+
+@pytest.mark.parametrize("given", [["--host", ""], ["--port", "99999"], ["--port", "-1"]])
+def test_a_wrong_flag_is_refused_like_a_wrong_setting(config: Path, given: list[str]) -> None:
+    """An empty host would listen everywhere."""
+    done = run("serve", "--config", config, *given)
+    assert done.returncode == 2
+    assert given[0] in done.stderr
+    assert "Traceback" not in done.stderr

@@ -85,10 +85,14 @@ class Catalog:
             for name_, provider in self._providers.items()
         ]
 
+    def canonical(self, type: str | None) -> str | None:  # noqa: A002
+        """Return a type's own name for another accepted spelling of it; anything else as it is."""
+        return self._aliases.get(type, type) if type else type
+
     def _type(self, value: object) -> str | None:
         if not isinstance(value, str):
             return None
-        value = self._aliases.get(value, value)
+        value = self.canonical(value)
         return value if value in self._providers else None
 
     def _type_problem(self, value: object) -> str:

@@ -17,6 +17,7 @@ SAMPLE: Final = {
 }
 
 _TOKEN = re.compile(r"%([A-Za-z][A-Za-z0-9_]*)%")
+_LIKE_A_TOKEN = re.compile(r"%([A-Za-z0-9_-]*[A-Za-z][A-Za-z0-9_-]*)%")
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]")
 
 
@@ -24,7 +25,7 @@ def problems(prefix: str) -> list[str]:
     """Return what is wrong with a prefix as written; empty if it can be saved."""
     found = [
         f"unknown token %{name}%: use " + ", ".join(f"%{token}%" for token in TOKENS)
-        for name in _TOKEN.findall(prefix)
+        for name in _LIKE_A_TOKEN.findall(prefix)
         if name not in TOKENS
     ]
     if "\\" in prefix:

@@ -12,6 +12,7 @@ from typing import Final
 
 from consignee.agenda import Agenda
 from consignee.catalog import Catalog
+from consignee.clock import timestamp
 from consignee.destination import Draft
 from consignee.errors import BucketNotFound, ConsigneeError, StoreError
 from consignee.leftovers import Leftover, Leftovers
@@ -99,7 +100,7 @@ class Remover:
             settings=draft.settings,
             secrets=draft.secrets,
             found=found,
-            created_at=self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            created_at=timestamp(self._now()),
         )
         watch = Watch(self._leftovers, leftover)
         try:

@@ -5,6 +5,7 @@ async with open_destinations(settings) as destinations:
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -13,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from consignee.catalog import Catalog
+from consignee.clock import timestamp
 from consignee.destination import Destination, Draft, from_document, to_data
-from consignee.errors import Conflict, LimitReached, NotFound
+from consignee.errors import Conflict, ConsigneeError, LimitReached, NotFound, StoreError
 from consignee.health import Health
 from consignee.listing import Listing, Page, paginate
 from consignee.secret import Sealer
@@ -24,6 +26,8 @@ from consignee.tester import Tester
 from consignee.verification import Report
 
 KIND: Final = "destinations"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -85,16 +89,12 @@ class Destinations:
 
     async def list(self, account: str, listing: Listing = Listing()) -> Page:  # noqa: B008
         """Return a page of the account's destinations."""
+        listing = replace(listing, type=self.catalog.canonical(listing.type))
         return paginate(map(self._read, await self.store.list(KIND, account)), listing)
 
     async def usage(self, account: str) -> Usage:
         """Return how many destinations the account has and may have."""
         return Usage(await self.store.count(KIND, account), self._limits.destinations_per_account)
-
-    async def usages(self, account: str) -> dict[str, Usage]:
-        """Return the account's usage of everything that has a limit, by kind."""
-        collections = Usage(await self.store.count("collections", account), self._limits.collections_per_account)
-        return {KIND: await self.usage(account), "collections": collections}
 
     async def update(self, account: str, id: str, values: Mapping[str, Any]) -> Destination:  # noqa: A002
         """Change what is given, after a test of the merged destination if deliveries depend on the change.
@@ -129,8 +129,12 @@ class Destinations:
         """
         destination = await self.get(account, id)
         report = await self._tester.test(account, destination, destination.found, patient=patient)
-        with suppress(Conflict, NotFound):  # the outcome is about what no longer is
+        try:
             await self._replace(destination, self._remember(destination, report))
+        except (Conflict, NotFound):
+            log.debug("the outcome of a test is about what no longer is")
+        except StoreError as error:
+            log.error("the outcome of the test of %s could not be kept: %s", id, error)
         return report
 
     async def verify(self, account: str, ids: Iterable[str] | None = None) -> AsyncGenerator[tuple[str, Report], None]:
@@ -161,6 +165,9 @@ class Destinations:
                 return id, await self.test_saved(account, id, patient=True)
         except NotFound:  # removed while it waited for its turn
             return None
+        except ConsigneeError as error:
+            log.error("destination %s of account %s could not be tested: %s", id, account, error)
+            return id, Report.not_run()
 
     async def _room(self, account: str) -> Usage:
         usage = await self.usage(account)
@@ -189,8 +196,10 @@ class Destinations:
             if latest.draft != before.draft:
                 raise Conflict("The destination was changed meanwhile: read it again, then repeat the change.")
             # Only the outcome of a test was saved meanwhile: that takes nothing from this change.
-            if after.last_test == before.last_test:
+            if after.last_test == before.last_test and _same_way(before, after):
                 after = replace(after, last_test=latest.last_test)
+            if after.found == before.found and _same_place(before, after):
+                after = replace(after, found=latest.found)
             before, after = latest, replace(after, revision=latest.revision)
 
     async def _save(self, destination: Destination, *, limit: int | None = None) -> Destination:
@@ -209,7 +218,7 @@ class Destinations:
         return from_document(document, self._sealer)
 
     def _timestamp(self) -> str:
-        return self._now().astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return timestamp(self._now())
 
 
 def needs_test(before: Destination, after: Draft) -> bool:

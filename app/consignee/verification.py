@@ -62,6 +62,15 @@ class Report:
         """The code of the step that failed."""
         return next((step.code for step in self.steps if not step.ok), None)
 
+    @classmethod
+    def not_run(cls) -> "Report":
+        """Return the report of a test that this service itself could not run."""
+        hint = "The service could not run this test; its operator finds the reason in the log. Try again later."
+        return cls(
+            steps=(Step(step="upload", ok=False, ms=0, code=ProviderError.code, hint=hint),),
+            message="The connectivity test could not be run.",
+        )
+
     def require_ok(self) -> None:
         """Raise VerificationFailed with this report if a step failed."""
         if not self.ok:
@@ -188,19 +197,21 @@ async def _attempt(run: _Run, bucket: Bucket, key: str, timeout: float) -> Provi
     try:
         async with run.step("upload"), _until(deadline, limit=timeout):
             await bucket.put(key, CONTENT)
-        async with run.step("delete"), _until(deadline, limit=timeout):
-            await _delete(bucket, key)
+        async with run.step("delete"), _naming(key), _until(deadline, limit=timeout):
+            await bucket.delete(key)
     except ProviderFailure as failure:
         return failure
     return None
 
 
-async def _delete(bucket: Bucket, key: str) -> None:
+@asynccontextmanager
+async def _naming(key: str) -> AsyncIterator[None]:
     try:
-        await bucket.delete(key)
+        yield
     except AccessDenied as failure:
-        failure.hint = (
-            f"Uploading is allowed but deleting is not: give this key the right to delete as well. The test file {key} "
-            "was left behind; consignee goes on trying to remove it."
-        )
+        allow = "Uploading is allowed but deleting is not: give this key the right to delete as well."
+        failure.hint = f"{allow} The test file {key} was left behind."
+        raise
+    except ProviderFailure as failure:
+        failure.hint = f"{failure.hint} The test file {key} was left behind."
         raise

@@ -216,3 +216,13 @@ async def test_unknown_fields_are_ignored_and_never_stored(client: Client) -> No
     destination = (await response.json())["destination"]
     assert response.status == 200
     assert not set(extra) & set(destination)
+
+
+async def test_very_many_duplicates_are_refused_at_once_and_a_few_named(client: Client) -> None:
+    """Counting each name anew would take minutes, and hold up everybody."""
+    body = b"{" + b",".join([b'"a":0'] * 80_000) + b',"b":1}'
+    async with asyncio.timeout(10):
+        answer = await refusal(client, body)
+    assert answer["errors"] == {"a": ["is given more than once"]}
+    pairs = b",".join(b'"%d":0,"%d":0' % (number, number) for number in range(1000))
+    assert len((await refusal(client, b"{" + pairs + b"}"))["errors"]) == 20

@@ -2,13 +2,19 @@
 
 import asyncio
 import json
+import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from consignee import open_destinations
+from consignee.errors import Conflict, StoreError
 from consignee.providers.memory import MemoryStorage
 from consignee.settings import LimitsSettings, Settings
+from consignee.store import Document
+from consignee.web.keys import DESTINATIONS
 
 from .conftest import FIELDS, Client, Start, created
 
@@ -341,3 +347,82 @@ async def test_destinations_survive_a_restart(start: Start) -> None:
     await client.close()
     again = await start()
     assert (await (await again.get(f"/destinations/{made['id']}")).json())["destination"] == made
+
+
+@pytest.mark.parametrize("page", ["1_0", "+1", "%EF%BC%91", "%201"])
+async def test_a_page_is_digits_alone(client: Client, page: str) -> None:
+    response = await client.get(f"/destinations?page={page}")
+    assert (response.status, set((await response.json())["errors"])) == (400, {"page"})
+
+
+async def test_a_list_can_be_asked_for_a_type_by_its_other_name(client: Client) -> None:
+    fields = {"type": "s3_compatible", "enabled": False, "s3_endpoint": "http://127.0.0.1:9000"}
+    fields |= {"s3_access_key_id": "k", "s3_secret_access_key": "s", "s3_bucket_name": "bucket"}
+    made = await created(client, **fields)
+    listed = await (await client.get("/destinations?type=s3_compatible")).json()
+    assert [one["id"] for one in listed["destinations"]] == [made["id"]]
+
+
+async def test_the_outcome_for_the_old_bucket_is_not_taken_for_the_new_one(
+    settings: Settings, storage: MemoryStorage
+) -> None:
+    """A disabled destination is pointed elsewhere at every moment of a test that is under way."""
+    met = 0
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        for moment in range(100):
+            made = await destinations.create("ann", {**FIELDS, "enabled": False})
+            testing = asyncio.create_task(destinations.test_saved("ann", made.id))
+            await asyncio.sleep(moment * 0.00003)
+            met += not testing.done()
+            with suppress(Conflict):
+                await destinations.update("ann", made.id, {"memory_bucket_name": "elsewhere"})
+            assert (await testing).ok
+            now = await destinations.get("ann", made.id)
+            assert (now.settings["memory_bucket_name"], now.last_test) == ("elsewhere", None)
+            await destinations.delete("ann", made.id)
+    assert met > 5
+
+
+async def test_an_outcome_that_cannot_be_kept_is_answered_all_the_same(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The store fails only for destinations here: the memory of the test's file is kept in another file."""
+    made = await created(client)
+    assert client.app is not None
+    store = client.app[DESTINATIONS].store
+    save = store.save
+
+    async def failing(kind: str, *arguments: Any, **options: Any) -> Document:
+        if kind == "destinations":
+            raise StoreError("could not write")
+        saved: Document = await save(kind, *arguments, **options)
+        return saved
+
+    monkeypatch.setattr(store, "save", failing)
+    answer = await (await client.post("/destinations/verify", json={})).json()
+    assert [(one["id"], one["ok"]) for one in answer["results"]] == [(made["id"], True)]
+    assert "could not be kept" in caplog.text
+
+
+async def test_a_test_that_cannot_be_run_is_an_outcome_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await created(client)
+    assert client.app is not None
+    store = client.app[DESTINATIONS].store
+
+    async def failing(*_: Any, **__: Any) -> Document:
+        raise StoreError("could not write")
+
+    monkeypatch.setattr(store, "save", failing)
+    lines = await client.post("/destinations/verify", headers={"Accept": "application/x-ndjson"})
+    (line,) = [json.loads(line) for line in (await lines.text()).splitlines()]
+    assert (line["id"], line["ok"]) == (made["id"], False)
+    assert line["connectivity"]["steps"][0]["code"] == "provider_error"
+
+
+async def test_a_client_that_goes_away_is_no_fault_of_ours(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        await created(client)
+    response = await client.post("/destinations/verify", headers={"Accept": "application/x-ndjson"})
+    response.close()
+    await client.get("/healthz")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

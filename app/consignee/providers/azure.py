@@ -32,6 +32,10 @@ _PERMISSION: Final = {"PUT": "w", "DELETE": "d"}
 
 
 def _account_key(value: str) -> None:
+    if " " in value:
+        raise ValidationError(
+            "must not hold a space: it was probably a + in a form, where it is written %2B; or send JSON"
+        )
     try:
         key = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):

@@ -122,7 +122,8 @@ def _prefix(value: str) -> None:
         raise ValidationError(found)
 
 
-def _not_blank(value: str) -> None:
+def not_blank(value: str) -> None:
+    """Raise ValidationError for a string of white space alone."""
     if not value.strip():
         raise ValidationError(_MESSAGES["required"])
 
@@ -141,7 +142,7 @@ class DestinationFields(Schema):
 
     prefix_field: ClassVar[str] = ""
 
-    name = text("Name", required=True, check=_not_blank, longest=NAME_LENGTH)
+    name = text("Name", required=True, check=not_blank, longest=NAME_LENGTH)
     enabled = Truth(
         required=True,
         error_messages=_MESSAGES,

@@ -78,12 +78,14 @@ def _object(text: str | bytes) -> dict[str, Any]:
 
 
 def _check_key(pem: str) -> None:
+    """Look at the size first: to check a large key takes seconds."""
     try:
-        key = load_pem_private_key(pem.encode(), password=None) if len(pem) <= _KEY_LENGTH else None
+        key = _key(pem) if len(pem) <= _KEY_LENGTH else None
+        if not isinstance(key, RSAPrivateKey) or not 2048 <= key.key_size <= 4096:
+            raise ValueError("not such a key")
+        load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPrivateKey) or not 2048 <= key.key_size <= 4096:
-        raise ValidationError("must hold the service account's private_key, an RSA key in PEM")
+        raise ValidationError("must hold the service account's private_key, an RSA key in PEM") from None
 
 
 def _key(pem: str) -> Any:

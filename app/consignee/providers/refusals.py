@@ -131,9 +131,15 @@ class Dialect:
             return _REDIRECT
         if answer.status in (429, 503) and "Retry-After" in answer.headers:
             return BUSY
-        if code is None and self.request_id(answer) is None and answer.status in (400, 404, 405, 411, 501):
+        if code is None and self.request_id(answer) is None and _is_strange(answer):
             return _STRANGER
         return BY_STATUS.get(answer.status, FAULT)
+
+
+def _is_strange(answer: Answer) -> bool:
+    """Whether an answer without any sign of a vendor is one that a web server gives."""
+    page = answer.headers.get("Content-Type", "").startswith("text/html")
+    return answer.status in (400, 404, 405, 411, 501) or (answer.status == 403 and page)
 
 
 def without(answer: Answer, key_id: str) -> Answer:

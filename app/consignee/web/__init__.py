@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
 from consignee.accounts import Accounts
+from consignee.collections import Collections
 from consignee.opening import open_destinations
 from consignee.providers import Provider
 from consignee.settings import Settings
@@ -20,7 +21,7 @@ from consignee.store import Store
 from consignee.web.answers import dress_response
 from consignee.web.auth import by_api_key
 from consignee.web.errors import envelope
-from consignee.web.keys import ACCOUNTS, AUTHENTICATE, DESTINATIONS, DRAINING, SETTINGS, Authenticate
+from consignee.web.keys import ACCOUNTS, AUTHENTICATE, COLLECTIONS, DESTINATIONS, DRAINING, SETTINGS, Authenticate
 from consignee.web.routes import add_routes
 
 __all__ = ["AUTHENTICATE", "DESTINATIONS", "SETTINGS", "Authenticate", "create_app", "setup"]
@@ -77,6 +78,7 @@ def _running(
         settings = app[SETTINGS]
         async with open_destinations(settings, store=store, providers=providers, resolver=resolver) as destinations:
             app[DESTINATIONS] = destinations
+            app[COLLECTIONS] = Collections(destinations.store, limit=settings.limits.collections_per_account)
             app[ACCOUNTS] = accounts = Accounts(destinations.store, fixed=settings.accounts.fixed)
             app[AUTHENTICATE] = authenticate or by_api_key(accounts)
             yield

@@ -4,6 +4,7 @@ import asyncio
 import codecs
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
@@ -21,6 +22,8 @@ FORM: Final = "application/x-www-form-urlencoded"
 Parse = Callable[[str, LimitsSettings], dict[str, Any]]
 _DEPTH: Final = 32
 _DIGITS: Final = 400
+_NAMED: Final = 20
+"""How many repeated fields are named in an answer."""
 
 
 async def read_fields(request: web.Request, *, required: bool = True) -> dict[str, Any]:
@@ -111,8 +114,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(names: list[str]) -> NoReturn:
-    repeated = sorted({_shown(name) for name in names if names.count(name) > 1})
-    raise InvalidRequest({name: ["is given more than once"] for name in repeated})
+    repeated = [_shown(name) for name, times in Counter(names).items() if times > 1]
+    raise InvalidRequest({name: ["is given more than once"] for name in sorted(repeated[:_NAMED])})
 
 
 def _no_constant(name: str) -> NoReturn:

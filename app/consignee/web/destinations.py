@@ -1,5 +1,6 @@
 """The handlers of destinations: parse, call, render."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
@@ -7,13 +8,15 @@ from typing import Any, Final
 from aiohttp import web
 
 from consignee.destination import Destination
-from consignee.errors import InvalidRequest
+from consignee.errors import ConsigneeError, InvalidRequest
 from consignee.verification import Report
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields
-from consignee.web.keys import DESTINATIONS
+from consignee.web.keys import COLLECTIONS, DESTINATIONS
 from consignee.web.queries import read_listing
+
+log = logging.getLogger(__name__)
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -29,7 +32,8 @@ async def list_all(request: web.Request) -> web.Response:
     """GET /destinations"""
     account = await account_of(request)
     page = await request.config_dict[DESTINATIONS].list(account, read_listing(request))
-    shown = [view(request, one) for one in page.destinations]
+    uses = await request.config_dict[COLLECTIONS].uses(account)
+    shown = [view(request, one, used_by=uses[one.id]) for one in page.destinations]
     usage = await _usage(request, account)
     return answers.success({"usage": usage, "destinations": shown, "pagination": page.to_json()})
 
@@ -94,14 +98,25 @@ async def verify(request: web.Request) -> web.StreamResponse:
 async def _stream(request: web.Request, outcomes: AsyncIterator[tuple[str, Report]]) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type = NDJSON
-    # The first outcome is awaited before the headers go out, so that an unknown id is still an ordinary 404.
-    async for outcome in outcomes:
+    try:
+        # The first outcome is awaited before the headers go out, so that an unknown id is still an ordinary 404.
+        async for outcome in outcomes:
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write(answers.encode(_result(*outcome)) + b"\n")
         if not response.prepared:
             await response.prepare(request)
-        await response.write(answers.encode(_result(*outcome)) + b"\n")
-    if not response.prepared:
-        await response.prepare(request)
-    await response.write_eof()
+        await response.write_eof()
+    except ConnectionError:
+        log.debug("a client went away while its destinations were tested")
+    except ConsigneeError as error:
+        if not response.prepared:
+            raise
+        # No second answer may follow the first one's beginning: without its end, the client sees that something is missing.
+        log.error("a stream was cut off: %s", error)
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 
@@ -120,21 +135,23 @@ def _ids(fields: dict[str, Any]) -> list[str] | None:
 
 async def _one(request: web.Request, destination: Destination) -> web.Response:
     usage = await _usage(request, destination.account)
-    return answers.success({"usage": usage, "destination": view(request, destination)})
+    uses = await request.config_dict[COLLECTIONS].uses(destination.account)
+    shown = view(request, destination, used_by=uses[destination.id])
+    return answers.success({"usage": usage, "destination": shown})
 
 
 async def _usage(request: web.Request, account: str) -> dict[str, int]:
     return (await request.config_dict[DESTINATIONS].usage(account)).to_json()
 
 
-def view(request: web.Request, destination: Destination) -> dict[str, Any]:
-    """Return a destination as it is answered: no key and no secret, nor any part of one."""
+def view(request: web.Request, destination: Destination, *, used_by: int) -> dict[str, Any]:
+    """Return a destination as it is answered: no key and no secret, nor any part of one. So many collections name it."""
     return {
         "id": destination.id,
         "name": destination.name,
         "type": destination.type,
         "enabled": destination.enabled,
-        "used_by": 0,
+        "used_by": used_by,
         **request.config_dict[DESTINATIONS].catalog.view(destination),
         "created_at": destination.created_at,
         "updated_at": destination.updated_at,

@@ -71,9 +71,12 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
     if error.code == "unavailable":
         log.error("%s", error, extra={"trace_id": request[TRACE_ID]})
         return unavailable()
-    return answers.failure(
+    response = answers.failure(
         STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error)
     )
+    if response.status in (408, 413):  # the rest of the body is not waited for
+        response.force_close()
+    return response
 
 
 def _errors(error: ConsigneeError) -> Mapping[str, Any] | None:

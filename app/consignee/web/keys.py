@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from consignee.accounts import Accounts
+from consignee.collections import Collections
 from consignee.service import Destinations
 from consignee.settings import Settings
 
@@ -17,6 +18,7 @@ SETTINGS = web.AppKey("SETTINGS", Settings)
 AUTHENTICATE: web.AppKey[Authenticate] = web.AppKey("AUTHENTICATE")
 
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+COLLECTIONS = web.AppKey("COLLECTIONS", Collections)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)
 
 TRACE_ID = web.RequestKey("TRACE_ID", str)

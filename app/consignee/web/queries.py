@@ -13,17 +13,33 @@ from consignee.web.bodies import read_query
 _LARGEST = 10**9
 
 
+class _Digits(fields.Integer):
+    """A number in digits alone: Python itself also reads 1_0, +1 and digits of other scripts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit()):
+            raise self.make_error("invalid")
+        return super()._deserialize(value[:20], attr, data, **kwargs)
+
+
 def _whole(most: int, default: int) -> fields.Integer:
     problem = f"must be a whole number from 1 to {most}"
     within = validate.Range(1, most, error=problem)
-    return fields.Integer(load_default=default, validate=within, error_messages={"invalid": problem})
+    return _Digits(load_default=default, validate=within, error_messages={"invalid": problem})
 
 
-class ListingSchema(Schema):
-    """What a list may be asked for."""
+class PageSchema(Schema):
+    """Which page of a list is asked for."""
 
     class Meta:
         unknown = EXCLUDE
+
+    page = _whole(_LARGEST, 1)
+    page_size = _whole(LARGEST_PAGE, PAGE_SIZE)
+
+
+class ListingSchema(PageSchema):
+    """What a list of destinations may be asked for."""
 
     search_term = fields.String(load_default="")
     enabled = Truth(load_default=None)
@@ -35,25 +51,33 @@ class ListingSchema(Schema):
         load_default="ascending",
         validate=validate.OneOf(DIRECTIONS, error="must be one of " + ", ".join(DIRECTIONS)),
     )
-    page = _whole(_LARGEST, 1)
-    page_size = _whole(LARGEST_PAGE, PAGE_SIZE)
 
 
 _LISTING = ListingSchema()
+_PAGE = PageSchema()
 
 
 def read_listing(request: web.Request) -> Listing:
-    """Return what a list was asked for; raises InvalidRequest with every wrong parameter."""
+    """Return what a list of destinations was asked for; raises InvalidRequest with every wrong parameter."""
+    return Listing(**_load(request, _LISTING))
+
+
+def read_page(request: web.Request) -> tuple[int, int]:
+    """Return which page, from 1, of how many entries is asked for; raises InvalidRequest."""
+    found = _load(request, _PAGE)
+    return found["page"], found["page_size"]
+
+
+def _load(request: web.Request, schema: Schema) -> dict[str, Any]:
     query = read_query(request)
     errors: dict[str, Any] = {
-        name: ["is given more than once"]
-        for name, values in query.items()
-        if name in _LISTING.fields and len(values) > 1
+        name: ["is given more than once"] for name, values in query.items() if name in schema.fields and len(values) > 1
     }
+    loaded: dict[str, Any] = {}
     try:
-        listing = Listing(**_LISTING.load({name: values[0] for name, values in query.items() if values[0]}))
+        loaded = schema.load({name: values[0] for name, values in query.items() if values[0]})
     except ValidationError as error:
         errors |= error.messages_dict
     if errors:
         raise InvalidRequest(errors)
-    return listing
+    return loaded

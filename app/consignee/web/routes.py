@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from consignee.web import destinations, service
+from consignee.web import collections, destinations, service
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/destinations", destinations.create),
@@ -18,6 +18,11 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/destinations/{id}", destinations.delete),
     ("POST", "/destinations/{id}/test", destinations.test_saved),
     ("GET", "/destinations/{id}/policy", destinations.policy),
+    ("POST", "/collections", collections.create),
+    ("GET", "/collections", collections.list_all),
+    ("GET", "/collections/{id}", collections.get),
+    ("PUT", "/collections/{id}", collections.update),
+    ("DELETE", "/collections/{id}", collections.delete),
     ("GET", "/destination-types", service.destination_types),
     ("GET", "/account", service.account),
     ("GET", "/healthz", service.healthz),

@@ -5,18 +5,17 @@ from aiohttp import web
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.errors import unavailable
-from consignee.web.keys import DESTINATIONS, DRAINING
+from consignee.web.keys import COLLECTIONS, DESTINATIONS, DRAINING
 
 
 async def account(request: web.Request) -> web.Response:
     """GET /account"""
     name = await account_of(request)
-    destinations = request.config_dict[DESTINATIONS]
-    info = {
-        f"{kind}_{what}": count
-        for kind, usage in (await destinations.usages(name)).items()
-        for what, count in usage.to_json().items()
+    usages = {
+        "destinations": await request.config_dict[DESTINATIONS].usage(name),
+        "collections": await request.config_dict[COLLECTIONS].usage(name),
     }
+    info = {f"{kind}_{what}": count for kind, usage in usages.items() for what, count in usage.to_json().items()}
     return answers.success({"account_info": info})
 
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from consignee.clock import timestamp
 from consignee.collection import Collection, from_document, parse, to_data
-from consignee.errors import Conflict, InvalidRequest, NotFound
+from consignee.errors import Conflict, InvalidRequest
 from consignee.service import KIND as DESTINATIONS
 from consignee.service import Usage
 from consignee.store import Store
+from consignee.store.documents import discard, fetch
 
 KIND: Final = "collections"
 
@@ -46,10 +47,7 @@ class Collections:
 
     async def get(self, account: str, id: str) -> Collection:  # noqa: A002
         """Return a collection; raises NotFound."""
-        document = await self._store.get(KIND, account, id)
-        if document is None:
-            raise NotFound("There is no such collection.")
-        return from_document(document)
+        return from_document(await fetch(self._store, KIND, account, id, what="collection"))
 
     async def list(self, account: str) -> list[Collection]:
         """Return the account's collections, oldest first."""
@@ -69,12 +67,7 @@ class Collections:
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
         """Remove a collection; raises NotFound. What was delivered stays where it is."""
-        while True:
-            document = await self._store.get(KIND, account, id)
-            if document is None:
-                raise NotFound("There is no such collection.")
-            with suppress(Conflict):  # changed meanwhile: what is there now is to go just the same
-                return await self._store.remove(KIND, account, id, replaces=document.revision)
+        await discard(self._store, KIND, account, id, what="collection")
 
     async def uses(self, account: str) -> Counter[str]:
         """Return, by id, how many of the account's collections name each destination."""

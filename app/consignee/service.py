@@ -22,6 +22,7 @@ from consignee.listing import Listing, Page, paginate
 from consignee.secret import Sealer
 from consignee.settings import LimitsSettings
 from consignee.store import Document, Store
+from consignee.store.documents import discard, fetch
 from consignee.tester import Tester
 from consignee.verification import Report
 
@@ -82,10 +83,7 @@ class Destinations:
 
     async def get(self, account: str, id: str) -> Destination:  # noqa: A002
         """Return a destination; raises NotFound."""
-        document = await self.store.get(KIND, account, id)
-        if document is None:
-            raise NotFound("There is no such destination.")
-        return self._read(document)
+        return self._read(await fetch(self.store, KIND, account, id, what="destination"))
 
     async def list(self, account: str, listing: Listing = Listing()) -> Page:  # noqa: B008
         """Return a page of the account's destinations."""
@@ -111,12 +109,7 @@ class Destinations:
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
         """Remove a destination; raises NotFound. Nothing in the bucket is touched."""
-        while True:
-            document = await self.store.get(KIND, account, id)
-            if document is None:
-                raise NotFound("There is no such destination.")
-            with suppress(Conflict):  # changed meanwhile: what is there now is to go just the same
-                return await self.store.remove(KIND, account, id, replaces=document.revision)
+        await discard(self.store, KIND, account, id, what="destination")
 
     async def test(self, account: str, values: Mapping[str, Any]) -> Report:
         """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""

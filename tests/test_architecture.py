@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "app" / "consignee"
 MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors", "secret", "path_prefix", "body", "endpoint", "clock", "control", "log", "agenda", "turns"},
+    {"addresses", "errors", "secret", "path_prefix", "body", "endpoint", "clock", "control", "log", "agenda", "turns"},
     {"store", "sections", "settings", "egress", "sealed", "destination"},
     {"transport", "accounts", "sealing_key", "leftovers", "health", "listing"},
     {"providers", "catalog", "verification", "outlets"},

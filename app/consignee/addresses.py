@@ -39,6 +39,15 @@ _LAST_32_BITS: Final = [IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96
 _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an address, and not a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_own_address(address: Address) -> bool:
     """Whether this machine itself has the address. Sends nothing."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6

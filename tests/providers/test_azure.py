@@ -168,3 +168,20 @@ async def test_the_refusals_of_azurite(azurite: AzuriteServer) -> None:
         assert refused.value.provider_code == code
         assert refused.value.provider_request_id
         assert not isinstance(refused.value, AccessDenied)
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "base"),
+    [
+        ("", "https://acct.blob.core.windows.net"),
+        ("http://127.0.0.1:10000", "http://127.0.0.1:10000/acct"),
+        ("http://127.0.0.1:10000/", "http://127.0.0.1:10000/acct"),
+        ("http://[::1]:10000", "http://[::1]:10000/acct"),
+        ("http://127.0.0.1:10000/{account}", "http://127.0.0.1:10000/acct"),
+        ("http://127.0.0.1:10000/fixed", "http://127.0.0.1:10000/fixed"),
+        ("https://{account}.blob.example.com", "https://acct.blob.example.com"),
+        ("https://blobs.example.com", "https://blobs.example.com"),
+    ],
+)
+def test_an_account_is_in_the_host_or_the_first_folder(endpoint_url: str, base: str) -> None:
+    assert azure.base_url(endpoint_url, "acct") == base

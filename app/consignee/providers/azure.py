@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from marshmallow import ValidationError
 
 from consignee import errors
+from consignee.addresses import is_address
 from consignee.body import Body
 from consignee.destination import Draft
 from consignee.errors import EndpointUnreachable, MissingExtra
@@ -96,6 +97,16 @@ def policy(draft: Draft) -> Mapping[str, Any]:
     }
 
 
+def base_url(endpoint_url: str, account: str) -> str:
+    """Return where an account is found: at Azure, or at the operator's endpoint; at a bare address it is the first folder.
+
+    https://learn.microsoft.com/azure/storage/common/storage-use-azurite#ip-style-url
+    """
+    parts = urlsplit(endpoint_url or VENDOR)
+    bare = "{account}" not in endpoint_url and parts.path in ("", "/") and is_address(parts.hostname or "")
+    return f"{(endpoint_url or VENDOR).rstrip('/')}{'/{account}' if bare else ''}".replace("{account}", account)
+
+
 class AzureBucket(SignedBucket):
     """A container."""
 
@@ -106,7 +117,7 @@ class AzureBucket(SignedBucket):
         self._key = key
         self._account = draft.settings["azure_account_name"]
         self._container = draft.settings["azure_container_name"]
-        self._base = (transport.endpoint_url or VENDOR).replace("{account}", self._account).rstrip("/")
+        self._base = base_url(transport.endpoint_url, self._account)
 
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
         try:

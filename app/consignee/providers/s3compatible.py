@@ -3,7 +3,6 @@
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, path style unless the customer asks for another.
 """
 
-import ipaddress
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from marshmallow import ValidationError
 from marshmallow.validate import OneOf
 
+from consignee.addresses import is_address
 from consignee.destination import Draft
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
@@ -94,11 +94,7 @@ def _fits_a_host(endpoint: str, bucket: str) -> bool:
     """Whether the bucket's name can stand before the host's: neither an address nor, over https, more than one label."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*[a-z0-9]", bucket):
         return False
-    try:
-        ipaddress.ip_address(urlsplit(endpoint).hostname or "")
-    except ValueError:
-        return True
-    return False
+    return not is_address(urlsplit(endpoint).hostname or "")
 
 
 def region_in(endpoint: str) -> str:

@@ -131,6 +131,8 @@ class ProviderFailure(ConsigneeError):
 
     transient: ClassVar[bool] = False
     hint: str = ""
+    accepted: bool = False
+    """Whether the storage may have taken the file all the same."""
 
     def __init__(
         self,

@@ -46,7 +46,8 @@ def render(prefix: str, values: Mapping[str, str]) -> str:
 
 def fixed_part(prefix: str) -> str:
     """Return how every key under the prefix begins: up to its first token, or with a slash at its end if it has none."""
-    before, token, _ = prefix.partition("%") if _TOKEN.search(prefix) else (prefix, "", "")
+    token = _TOKEN.search(prefix)
+    before = prefix[: token.start()] if token else prefix
     folder = "/".join(segment for segment in before.split("/") if segment)
     return f"{folder}/" if folder and (not token or before.endswith("/")) else folder
 

@@ -14,7 +14,7 @@ from consignee.agenda import Agenda
 from consignee.catalog import Catalog
 from consignee.clock import timestamp
 from consignee.destination import Draft
-from consignee.errors import BucketNotFound, ConsigneeError, StoreError
+from consignee.errors import BucketNotFound, ConsigneeError, NotAStorageService, StoreError
 from consignee.leftovers import Leftover, Leftovers
 from consignee.outlets import Outlets
 from consignee.turns import Turns
@@ -170,6 +170,8 @@ class Remover:
                 await bucket.delete(leftover.key)
         except BucketNotFound:
             return "is gone with its bucket"
+        except NotAStorageService:
+            return "was sent to what is no storage service"
         return "was removed"
 
     def _report(self, errand: _Errand, key: str, error: Exception) -> None:

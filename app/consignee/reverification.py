@@ -63,10 +63,14 @@ class Reverification:
     def _is_due(self, data: Mapping[str, Any]) -> bool:
         if not data["enabled"] or data["type"] not in self._destinations.catalog.types:
             return False
-        return data["last_test"] is None or self._age(data["last_test"]["at"]) >= self._period
+        # A time that is in the future, or none at all, is no reason never to test again.
+        return data["last_test"] is None or not 0 <= self._age(data["last_test"]["at"]) < self._period
 
     def _age(self, at: str) -> float:
-        return (self._now() - datetime.fromisoformat(at)).total_seconds()
+        try:
+            return (self._now() - datetime.fromisoformat(at)).total_seconds()
+        except (TypeError, ValueError):
+            return -1.0
 
     def _book(self, account: str, id: str) -> None:  # noqa: A002
         if (account, id) not in self._booked:

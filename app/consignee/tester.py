@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from consignee.catalog import Catalog
 from consignee.destination import Draft
@@ -19,7 +19,8 @@ class Tester:
     """Tests destinations, saved or not.
 
     Who has many to test takes one of `turns` for each: half of all places, so that the other half is left for those who wait
-    for a single test, and a quarter for one account, so that its hanging storage does not hold up the others.
+    for a single test, and a quarter for one account, so that its hanging storage does not hold up the others. Of all places,
+    one account gets at most three quarters, and accounts take turns.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Tester:
         self._outlets = outlets
         self._remover = remover
         self._random = random
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._slots = Turns(settings.concurrency, each=settings.concurrency - settings.concurrency // 4)
         self.turns = Turns(max(1, settings.concurrency // 2), each=max(1, settings.concurrency // 4))
 
     async def test(self, account: str, draft: Draft, found: Mapping[str, str], *, patient: bool = False) -> Report:
@@ -47,7 +48,7 @@ class Tester:
         """
         provider = self._catalog.provider(draft)
         token = self._random(8).hex()
-        async with self._slot(patient), self._remover.watch(account, draft, found, id=token) as watch:
+        async with self._slot(account, patient), self._remover.watch(account, draft, found, id=token) as watch:
             watch.report = await verify(
                 draft,
                 provider,
@@ -60,14 +61,12 @@ class Tester:
             return watch.report
 
     @asynccontextmanager
-    async def _slot(self, patient: bool) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(None if patient else self._timeout):
-                await self._slots.acquire()
-        except TimeoutError:
-            wait = max(1, round(self._timeout))
-            raise RateLimited("Too many connectivity tests are under way.", retry_after=wait) from None
-        try:
+    async def _slot(self, account: str, patient: bool) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(None if patient else self._timeout):
+                    await stack.enter_async_context(self._slots.turn(account))
+            except TimeoutError:
+                wait = max(1, round(self._timeout))
+                raise RateLimited("Too many connectivity tests are under way.", retry_after=wait) from None
             yield
-        finally:
-            self._slots.release()

@@ -17,6 +17,7 @@ from consignee.errors import (
     EndpointUnreachable,
     ProviderError,
     ProviderFailure,
+    Throttled,
     TimedOut,
     VerificationFailed,
 )
@@ -26,7 +27,7 @@ from consignee.transport import Trace, Transport
 CONTENT = BytesBody(b"consignee wrote this file to test the destination, and removes it at once.\n")
 
 
-_UNSURE = frozenset({TimedOut.code, EndpointUnreachable.code, ProviderError.code})
+_UNSURE = frozenset({TimedOut.code, EndpointUnreachable.code, ProviderError.code, Throttled.code})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +90,7 @@ class _Run:
         self.trace = trace
         self.steps: list[Step] = []
         self._reported: set[str] = set()
+        self._accepted = False
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[None]:
@@ -97,6 +99,7 @@ class _Run:
         try:
             yield
         except ProviderFailure as failure:
+            self._accepted = failure.accepted
             current = self.trace.current
             at = current if current and current not in self._reported else name
             self.trace.enter(None)
@@ -118,7 +121,11 @@ class _Run:
     @property
     def may_have_written(self) -> bool:
         """Whether an object may be there: confirmed, or sent without an answer that refuses it."""
-        return self.uploaded or any(step.step == "upload" and step.code in _UNSURE for step in self.steps)
+        return (
+            self.uploaded
+            or self._accepted
+            or any(step.step == "upload" and step.code in _UNSURE for step in self.steps)
+        )
 
     def _network_steps(self, failed: str | None = None) -> None:
         for name in ("resolve", "connect"):

@@ -34,6 +34,7 @@ def policy_of(type_: str, **settings: str) -> Any:
         ("exports/day-%DATE%", "bucket/exports/day-*"),
         ("%DATE%", "bucket/*"),
         ("100%/of", "bucket/100%/of/*"),
+        ("50%/x/%DATE%", "bucket/50%/x/*"),
         ("a*b?c$d", "bucket/a${*}b${?}c${$}d/*"),
     ],
 )

@@ -86,6 +86,7 @@ def policy(draft: Draft) -> Mapping[str, Any]:
     """Return the custom role and its binding on the bucket: create and delete under the prefix, and nothing else."""
     bucket = draft.settings["gcs_bucket_name"]
     begin = f"projects/_/buckets/{bucket}/objects/{fixed_part(draft.settings.get('gcs_path_prefix', ''))}"
+    expression = f"resource.name.startsWith({json.dumps(begin, ensure_ascii=False)})"
     permissions = ["storage.objects.create", "storage.objects.delete", "storage.multipartUploads.create"]
     return {
         "role": {
@@ -95,7 +96,10 @@ def policy(draft: Draft) -> Mapping[str, Any]:
         "binding": {
             "role": "projects/PROJECT/roles/consigneeUploads",
             "members": ["serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"],
-            "condition": {"title": "under the prefix", "expression": f"resource.name.startsWith({json.dumps(begin)})"},
+            "condition": {
+                "title": "under the prefix",
+                "expression": f"resource.name.startsWith({json.dumps(begin, ensure_ascii=False)})",
+            },
         },
     }
 

@@ -27,6 +27,7 @@ from consignee.errors import MissingExtra, NotAStorageService, ProviderError, Pr
 from consignee.providers.base import Bucket
 from consignee.providers.fields import Text
 from consignee.providers.refusals import BUSY, DENIED, FAULT, NO_BUCKET, SKEW, Dialect, Meaning
+from consignee.providers.signed import accepted_oddly
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
 
@@ -131,7 +132,7 @@ class JsonBucket(Bucket):
         except (ValueError, TypeError, LookupError):
             raise NotAStorageService("The endpoint does not answer like Google Cloud Storage.") from None
         if not isinstance(made, dict) or (made.get("bucket"), made.get("name")) != (self._name, key):
-            raise NotAStorageService("The endpoint accepted the file, but not like Google Cloud Storage.")
+            raise accepted_oddly("The endpoint accepted the file, but not like Google Cloud Storage.")
         sent = base64.b64encode(body.md5).decode()
         if made.get("md5Hash", sent) != sent:
             raise ProviderError("The storage did not receive the file as it was sent.")

@@ -23,6 +23,13 @@ def upload_headers(body: Body) -> dict[str, str]:
     }
 
 
+def accepted_oddly(message: str) -> NotAStorageService:
+    """Return the failure of an upload that was answered with success, but not as a storage service does."""
+    failure = NotAStorageService(message)
+    failure.accepted = True
+    return failure
+
+
 class SignedBucket(Bucket):
     """Sends what `_sign` signs. `key_id` and `secret` are the customer's: what an answer repeats of the one is removed, and
     white space in the other, which no vendor's secret holds, is the likely reason of a refusal."""
@@ -48,7 +55,7 @@ class SignedBucket(Bucket):
         if not 200 <= answer.status < 300:
             raise self._failure(answer)
         if not answer.headers.get("ETag", "").strip('" '):
-            raise NotAStorageService("The endpoint accepted the file, but not like a storage service: without an ETag.")
+            raise accepted_oddly("The endpoint accepted the file, but not like a storage service: without an ETag.")
 
     async def delete(self, key: str) -> None:
         """Remove the object with one DELETE."""

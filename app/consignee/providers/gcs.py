@@ -98,7 +98,7 @@ def policy(draft: Draft) -> Mapping[str, Any]:
             "members": ["serviceAccount:NAME@PROJECT.iam.gserviceaccount.com"],
             "condition": {
                 "title": "under the prefix",
-                "expression": f"resource.name.startsWith({json.dumps(begin, ensure_ascii=False)})",
+                "expression": expression,
             },
         },
     }

@@ -79,3 +79,23 @@ def test_a_time_in_the_future_or_none_at_all_is_due(at: str, due: bool) -> None:
     )
     data: dict[str, Any] = {"enabled": True, "type": "s3", "last_test": {"at": at}}
     assert schedule._is_due(data) is due
+
+
+async def test_a_bucket_that_keeps_a_test_file_gets_no_more_of_them_by_schedule(tmp_path: Path) -> None:
+    """Each test would add one; a customer who asks for a test gets it all the same."""
+    storage = MemoryStorage("good", "keeping")
+    settings = replace(
+        Settings(),
+        store=StoreSettings(path=str(tmp_path / "store")),
+        secrets=SecretsSettings(key_file=str(tmp_path / "key")),
+    )
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        made = {
+            name: await destinations.create("ann", {**FIELDS, "memory_bucket_name": name})
+            for name in ("good", "keeping")
+        }
+        schedule = Reverification(destinations, period=0.0, turns=Turns(1, each=1), agenda=Agenda())
+        assert [await schedule._is_still_due("ann", one.id) for one in made.values()] == [True, True]
+        storage.may_delete = False
+        assert not (await destinations.test_saved("ann", made["keeping"].id)).ok
+        assert [await schedule._is_still_due("ann", one.id) for one in made.values()] == [True, False]

@@ -1,8 +1,8 @@
 """Running a connectivity test, and what holds of every report."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,3 +84,25 @@ async def nobody() -> AsyncIterator[Any]:
 @dataclass(frozen=True)
 class _At:
     url: str
+
+
+Scenario = tuple[Callable[[], AbstractAsyncContextManager[Any]], float, list[str]]
+SCENARIOS: dict[str, Scenario] = {
+    "nobody listens": (nobody, LONG, ["connect: endpoint_unreachable"]),
+    "hangs": (hostile.hanging, SHORT, ["connect", "upload: timeout"]),
+    "hangs in the handshake": (lambda: hostile.hanging(scheme="https"), SHORT, ["connect: timeout"]),
+    "drips": (lambda: hostile.dripping(interval=0.01), SHORT, ["connect", "upload: timeout"]),
+    "no TLS at the TLS port": (hostile.plain_at_tls_port, LONG, ["connect: tls_failed"]),
+    "a page for everything": (hostile.html, LONG, ["connect", "upload: not_a_storage_service"]),
+    "a page with 404": (lambda: hostile.html(status=404), LONG, ["connect", "upload: not_a_storage_service"]),
+    "a page before the body": (hostile.html_unread, LONG, ["connect", "upload: not_a_storage_service"]),
+    "asks to slow down": (hostile.throttling, LONG, ["connect", "upload: throttled"]),
+    "a good body without end": (hostile.endless_body, LONG, ["connect", "upload: not_a_storage_service"]),
+    "a body without end": (lambda: hostile.endless_body(status=403), LONG, ["connect", "upload: access_denied"]),
+    "headers without end": (hostile.endless_headers, LONG, ["connect", "upload: not_a_storage_service"]),
+    "closes at once": (lambda: hostile.closing(after="accept"), LONG, ["connect", "upload: endpoint_unreachable"]),
+    "closes later": (lambda: hostile.closing(after="request"), LONG, ["connect", "upload: endpoint_unreachable"]),
+    "a fault": (lambda: hostile.answering(500), LONG, ["connect", "upload: provider_error"]),
+    "must log in": (lambda: hostile.html(status=401), LONG, ["connect", "upload: credentials_rejected"]),
+}
+"""Hostile servers, how long to wait for each, and the steps that a test of any destination type then reports."""

@@ -12,31 +12,15 @@ from fakes import hostile
 from fakes.certificates import Authority
 from fakes.resolver import FixedResolver
 from providers.opening import loopback
-from proving import LONG, SHORT, nobody, proven
+from proving import LONG, SCENARIOS, SHORT, Scenario, proven
 
-Scenario = tuple[Callable[[], AbstractAsyncContextManager[Any]], float, list[str]]
-SCENARIOS: dict[str, Scenario] = {
-    "nobody listens": (nobody, LONG, ["connect: endpoint_unreachable"]),
-    "hangs": (hostile.hanging, SHORT, ["connect", "upload: timeout"]),
-    "hangs in the handshake": (lambda: hostile.hanging(scheme="https"), SHORT, ["connect: timeout"]),
-    "drips": (lambda: hostile.dripping(interval=0.01), SHORT, ["connect", "upload: timeout"]),
-    "no TLS at the TLS port": (hostile.plain_at_tls_port, LONG, ["connect: tls_failed"]),
-    "a page for everything": (hostile.html, LONG, ["connect", "upload: not_a_storage_service"]),
-    "a page with 404": (lambda: hostile.html(status=404), LONG, ["connect", "upload: not_a_storage_service"]),
-    "a page before the body": (hostile.html_unread, LONG, ["connect", "upload: not_a_storage_service"]),
-    "asks to slow down": (hostile.throttling, LONG, ["connect", "upload: throttled"]),
+S3_SCENARIOS: dict[str, Scenario] = {
+    **SCENARIOS,
     "a clock that differs": (hostile.skewed_clock, LONG, ["connect", "upload: clock_skew"]),
-    "a body without end": (lambda: hostile.endless_body(status=403), LONG, ["connect", "upload: access_denied"]),
-    "a good body without end": (hostile.endless_body, LONG, ["connect", "upload: not_a_storage_service"]),
-    "headers without end": (hostile.endless_headers, LONG, ["connect", "upload: not_a_storage_service"]),
-    "closes at once": (lambda: hostile.closing(after="accept"), LONG, ["connect", "upload: endpoint_unreachable"]),
-    "closes later": (lambda: hostile.closing(after="request"), LONG, ["connect", "upload: endpoint_unreachable"]),
-    "a fault": (lambda: hostile.answering(500), LONG, ["connect", "upload: provider_error"]),
-    "must log in": (lambda: hostile.html(status=401), LONG, ["connect", "upload: credentials_rejected"]),
 }
 
 
-@pytest.mark.parametrize(("server", "timeout", "steps"), SCENARIOS.values(), ids=SCENARIOS)
+@pytest.mark.parametrize(("server", "timeout", "steps"), S3_SCENARIOS.values(), ids=S3_SCENARIOS)
 async def test_a_hostile_server(
     server: Callable[[], AbstractAsyncContextManager[Any]], timeout: float, steps: list[str]
 ) -> None:

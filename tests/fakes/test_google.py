@@ -3,7 +3,7 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import pytest
 from aiohttp import ClientError, ClientPayloadError, ClientResponseError, ClientSession
@@ -16,7 +16,6 @@ from fakes.google import Google
 from fakes.google_calls import (
     BUCKET,
     EMAIL,
-    NOW,
     SCOPE,
     STORAGE,
     bearer,
@@ -29,21 +28,6 @@ from fakes.google_calls import (
 from fakes.google_oauth import LIFETIME, assertion, private_key
 
 ODD = ["a b", "a+b", "a%b", "a%20b", "x/y/z", ".dot", "a//b", "../x", "#?&=;", "ünï/çödé", "日本"]
-
-
-@pytest.fixture
-def google() -> Google:
-    """A Google whose clock stands still, with one bucket."""
-    google = Google(now=lambda: NOW)
-    google.create_bucket(BUCKET)
-    return google
-
-
-@pytest.fixture
-async def session(google: Google, ca: Authority) -> AsyncIterator[ClientSession]:
-    """A client to whom Google's names lead to the fake."""
-    async with connected(google, ca) as session:
-        yield session
 
 
 def client(session: ClientSession, account: Mapping[str, str]) -> Storage:

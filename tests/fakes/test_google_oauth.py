@@ -1,30 +1,13 @@
 """That the fake of Google's token endpoint refuses what Google refuses."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import ClientSession
 
-from fakes.certificates import Authority
 from fakes.google import Google
-from fakes.google_calls import BUCKET, EMAIL, NOW, SCOPE, claims, connected, exchange
+from fakes.google_calls import EMAIL, NOW, SCOPE, claims, exchange
 from fakes.google_oauth import GRANT_TYPE, LIFETIME, TOKEN_URI, assertion
-
-
-@pytest.fixture
-def google() -> Google:
-    """A Google whose clock stands still, with one bucket."""
-    google = Google(now=lambda: NOW)
-    google.create_bucket(BUCKET)
-    return google
-
-
-@pytest.fixture
-async def session(google: Google, ca: Authority) -> AsyncIterator[ClientSession]:
-    """A client to whom Google's names lead to the fake."""
-    async with connected(google, ca) as session:
-        yield session
 
 
 async def test_it_is_served_without_tls_too(google: Google) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
@@ -14,7 +13,7 @@ from yarl import URL
 from fakes import oss_answers as answers
 from fakes.certificates import Authority
 from fakes.oss import Oss, oss_server
-from fakes.oss_client import BUCKETS, USERS, WRITER, Seen, assert_refused, localhost_client, send, url_of
+from fakes.oss_client import BUCKETS, USERS, WRITER, Seen, assert_refused, send, url_of
 from fakes.scripted import Request
 
 ODD_KEYS = [
@@ -33,20 +32,6 @@ ODD_KEYS = [
     "back\\slash",
     "trailing/",
 ]
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client for which all names below localhost are this machine."""
-    async with localhost_client() as session:
-        yield session
-
-
-@pytest.fixture
-async def oss() -> AsyncIterator[Oss]:
-    """A server for paths."""
-    async with oss_server(USERS, BUCKETS, path_style=True) as server:
-        yield server
 
 
 async def replay(client: aiohttp.ClientSession, oss: Oss, request: Request, **changed: str) -> Seen:

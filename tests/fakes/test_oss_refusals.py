@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -15,21 +14,7 @@ import pytest
 from fakes import oss_answers as answers
 from fakes.oss import Oss, oss_server
 from fakes.oss_answers import Error
-from fakes.oss_client import BUCKETS, USERS, WRITER, assert_refused, localhost_client, send, url_of
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client for which all names below localhost are this machine."""
-    async with localhost_client() as session:
-        yield session
-
-
-@pytest.fixture
-async def oss() -> AsyncIterator[Oss]:
-    """A server for paths."""
-    async with oss_server(USERS, BUCKETS, path_style=True) as server:
-        yield server
+from fakes.oss_client import BUCKETS, USERS, WRITER, assert_refused, send, url_of
 
 
 @pytest.mark.parametrize(

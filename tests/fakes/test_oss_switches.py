@@ -1,29 +1,13 @@
 """That each fault of the fake OSS does what its name says, and ends when it is switched off."""
 
-from collections.abc import AsyncIterator
-
 import aiohttp
 import pytest
 from yarl import URL
 
 from fakes import oss_answers as answers
-from fakes.oss import Oss, oss_server
+from fakes.oss import Oss
 from fakes.oss_answers import Error
-from fakes.oss_client import BUCKETS, USERS, assert_refused, localhost_client, send, url_of
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client for which all names below localhost are this machine."""
-    async with localhost_client() as session:
-        yield session
-
-
-@pytest.fixture
-async def oss() -> AsyncIterator[Oss]:
-    """A server for paths."""
-    async with oss_server(USERS, BUCKETS, path_style=True) as server:
-        yield server
+from fakes.oss_client import assert_refused, send, url_of
 
 
 async def test_put_may_be_allowed_without_delete(client: aiohttp.ClientSession, oss: Oss) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
-from consignee import errors
 from consignee.destination import Draft
 from consignee.path_prefix import fixed_part
 from consignee.providers import gcs_json, sigv4
@@ -32,18 +31,17 @@ from consignee.providers.refusals import (
     Dialect,
     Meaning,
 )
-from consignee.providers.s3 import S3Bucket, in_place
+from consignee.providers.s3 import LIKE_AN_ADDRESS, S3Bucket, in_place
 from consignee.transport import Transport
 
 VENDOR: Final = "https://storage.googleapis.com"
 _ALTERNATIVE: Final = "gcs_service_account_json"
 _BUCKET = re.compile(r"(?=.{3,222}$)[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?)*")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
 def _bucket_name(value: str) -> None:
     """https://cloud.google.com/storage/docs/buckets#naming"""
-    if not _BUCKET.fullmatch(value) or _ADDRESS.fullmatch(value):
+    if not _BUCKET.fullmatch(value) or LIKE_AN_ADDRESS.fullmatch(value):
         raise ValidationError(
             "must be the name of a bucket: lower-case letters, digits, dots, hyphens and underscores, not a gs:// URL"
         )
@@ -113,12 +111,6 @@ class GcsBucket(S3Bucket):
         return XML
 
 
-_BILLING: Final = Meaning(
-    errors.AccessDenied,
-    "The project of the bucket is disabled, or has no billing.",
-    "Look at the state and the billing of the project in the Google Cloud console.",
-)
-
 BY_CODE: Final[Mapping[str, Meaning]] = {
     "InvalidAccessKeyId": UNKNOWN_KEY,
     "InvalidSecurity": UNKNOWN_KEY,
@@ -128,10 +120,10 @@ BY_CODE: Final[Mapping[str, Meaning]] = {
     "AccessDenied": DENIED,
     "RetentionPolicyNotMet": DENIED,
     "ObjectUnderActiveHold": DENIED,
-    "AccountProblem": _BILLING,
-    "UserProjectAccountProblem": _BILLING,
-    "UserProjectMissing": _BILLING,
-    "UserProjectInvalid": _BILLING,
+    "AccountProblem": gcs_json.BILLING,
+    "UserProjectAccountProblem": gcs_json.BILLING,
+    "UserProjectMissing": gcs_json.BILLING,
+    "UserProjectInvalid": gcs_json.BILLING,
     "NoSuchBucket": NO_BUCKET,
     "InvalidBucketName": NO_BUCKET,
     "RequestTimeTooSkewed": SKEW,

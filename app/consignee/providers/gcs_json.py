@@ -229,7 +229,7 @@ def _special(answer: Answer, meaning: Meaning) -> Meaning:
     if code == "invalid_grant" and b"reasonable timeframe" in answer.body:
         return SKEW
     # A bucket of which the requester pays says so with the word that else means a missing token.
-    return _BILLING if code == "required" and answer.status == 400 else meaning
+    return BILLING if code == "required" and answer.status == 400 else meaning
 
 
 _REJECTED: Final = Meaning(
@@ -237,7 +237,7 @@ _REJECTED: Final = Meaning(
     "Google does not accept the service account's key.",
     "Check that the service account exists and is enabled, and that this key of it was not deleted; else make a new key.",
 )
-_BILLING: Final = Meaning(
+BILLING: Final = Meaning(
     errors.AccessDenied,
     "The project of the bucket is disabled, or has no billing.",
     "Look at the state and the billing of the project in the Google Cloud console.",
@@ -256,10 +256,10 @@ BY_CODE: Final[Mapping[str, Meaning]] = {
     "forbidden": DENIED,
     "insufficientPermissions": DENIED,
     "retentionPolicyNotMet": DENIED,
-    "accountDisabled": _BILLING,
-    "userProjectAccountProblem": _BILLING,
-    "userProjectInvalid": _BILLING,
-    "userProjectMissing": _BILLING,
+    "accountDisabled": BILLING,
+    "userProjectAccountProblem": BILLING,
+    "userProjectInvalid": BILLING,
+    "userProjectMissing": BILLING,
     "notFound": NO_BUCKET,
     "invalid": NO_BUCKET,
     "rateLimitExceeded": BUSY,

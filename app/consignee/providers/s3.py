@@ -24,12 +24,12 @@ from consignee.transport import Answer, Transport
 
 FIRST_REGION: Final = "us-east-1"
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+LIKE_AN_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
 def _bucket_name(value: str) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
-    if not (3 <= len(value) <= 63 and _BUCKET.fullmatch(value)) or _ADDRESS.fullmatch(value):
+    if not (3 <= len(value) <= 63 and _BUCKET.fullmatch(value)) or LIKE_AN_ADDRESS.fullmatch(value):
         raise ValidationError(
             "must be the name of a bucket: 3 to 63 lower-case letters, digits, dots and hyphens, not an ARN or a URL"
         )

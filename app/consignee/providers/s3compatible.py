@@ -17,11 +17,10 @@ from consignee.destination import Draft
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import Endpoint, matching, text
-from consignee.providers.s3 import FIRST_REGION, Locate, S3Bucket, S3Fields, in_place, policy, virtual
+from consignee.providers.s3 import FIRST_REGION, LIKE_AN_ADDRESS, Locate, S3Bucket, S3Fields, in_place, policy, virtual
 from consignee.transport import Transport
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
-_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _STYLES: Final = {
     "path": "Path: https://endpoint/bucket/key",
     "virtual": "Virtual host: https://bucket.endpoint/key",
@@ -37,7 +36,7 @@ REGION_IN_HOST: Final = (
 
 
 def _bucket_name(value: str) -> None:
-    if not _BUCKET.fullmatch(value) or ".." in value or _ADDRESS.fullmatch(value):
+    if not _BUCKET.fullmatch(value) or ".." in value or LIKE_AN_ADDRESS.fullmatch(value):
         raise ValidationError(
             "must be the name of a bucket: 3 to 63 letters, digits, dots, hyphens and underscores, not an ARN or a URL"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import consignee
-from store.cut_disk import CutDisk, why_not
+from store.cut_disk import EXT4, UNJOURNALED, XFS, CutDisk, Kind, why_not
 from store.ledger import Ledger
 from store.victim import found_in, writing
 
@@ -20,16 +20,12 @@ SYNC_OF_A_RENAMING = "    fsync_directory(path.parent)\n"
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture(scope="module", autouse=True)
-def disks(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skip where there are none."""
-    if (reason := why_not(tmp_path_factory.mktemp("trial"))) is not None:
-        pytest.skip(f"no disk whose power could be cut: {reason}")
-
-
-async def losses(place: Path, *, cuts: int, journal: bool, package: Path | None = None) -> tuple[int, list[str]]:
+async def losses(place: Path, kind: Kind, *, cuts: int, package: Path | None = None) -> tuple[int, list[str]]:
     """Cut the power so often, or until something is lost; return how many writes were acknowledged, and losses."""
-    disk = CutDisk(place, journal=journal)
+    (place / "trial").mkdir()
+    if (reason := why_not(place / "trial", kind)) is not None:
+        pytest.skip(f"no disk whose power could be cut: {reason}")
+    disk = CutDisk(place, kind)
     ledger = Ledger()
     for number in range(cuts):
         events = place / f"events{number}"
@@ -68,24 +64,28 @@ def mutated(place: Path, old: str, new: str) -> Path:
     return place
 
 
-@pytest.mark.parametrize("journal", [True, False], ids=["journal", "no journal"])
-async def test_no_acknowledged_write_is_lost_to_a_power_cut(tmp_path: Path, journal: bool) -> None:
+@pytest.mark.parametrize("kind", [EXT4, XFS], ids=["ext4", "xfs"])
+async def test_no_acknowledged_write_is_lost_to_a_power_cut(tmp_path: Path, kind: Kind) -> None:
     """`POWER_CUTS` says how often."""
-    acknowledged, lost = await losses(tmp_path, cuts=CUTS, journal=journal)
+    acknowledged, lost = await losses(tmp_path, kind, cuts=CUTS)
     assert lost == []
     assert acknowledged > CUTS
-    print(f"{CUTS} power cuts, {acknowledged} acknowledged writes, none lost")  # noqa: T201
+    print(f"{kind.name}: {CUTS} power cuts, {acknowledged} acknowledged writes, none lost")  # noqa: T201
 
 
 async def test_without_the_data_sync_acknowledged_writes_are_lost(tmp_path: Path) -> None:
     """The evidence that the test above can fail."""
     package = mutated(tmp_path / "package", SYNC_DATA, "pass")
-    _, lost = await losses(tmp_path, cuts=10, journal=True, package=package)
+    _, lost = await losses(tmp_path, EXT4, cuts=10, package=package)
     assert lost != []
 
 
 async def test_without_the_directory_sync_acknowledged_writes_are_lost(tmp_path: Path) -> None:
-    """On ext4 with a journal the next data sync happens to commit the renaming too; without one it does not."""
+    """With a journal the next data sync happens to commit the renaming too; ext4 without one does not.
+
+    Such a disk serves for this alone. It is not one to keep documents on: Linux before 7.0 does not write all of a changed
+    inode there at an fsync (commit 1308255bbf84, "ext4: fix fsync(2) for nojournal mode").
+    """
     package = mutated(tmp_path / "package", SYNC_OF_A_RENAMING, "")
-    _, lost = await losses(tmp_path, cuts=10, journal=False, package=package)
+    _, lost = await losses(tmp_path, UNJOURNALED, cuts=10, package=package)
     assert lost != []

@@ -1,8 +1,15 @@
 """What is uploaded: content of a known length that can be read again, from any offset, so that a retry can sign afresh."""
 
 import abc
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+CHUNK_BYTES: Final = 256 * 1024
+"""How much of a file is in memory at once."""
 
 
 class Body(abc.ABC):
@@ -15,6 +22,10 @@ class Body(abc.ABC):
     @abc.abstractmethod
     def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the content from `offset`, as often as it is asked for."""
+
+    @abc.abstractmethod
+    async def part(self, offset: int, length: int) -> "Body":
+        """Return a section of the content as a body of its own, with its own digests."""
 
     def payload(self) -> bytes | AsyncIterator[bytes]:
         """Return the whole content in the form that costs least to send."""
@@ -34,6 +45,59 @@ class BytesBody(Body):
         """Yield the content from `offset`."""
         yield self._data[offset:]
 
+    async def part(self, offset: int, length: int) -> Body:
+        """Return a section."""
+        return BytesBody(self._data[offset : offset + length])
+
     def payload(self) -> bytes:
         """Return the content."""
         return self._data
+
+
+@dataclass(frozen=True)
+class FileBody(Body):
+    """A file on disk, or the section of it that begins at `start`; never whole in memory.
+
+    Reading raises OSError, or ValueError if the file is shorter than it was.
+    """
+
+    path: Path
+    length: int
+    md5: bytes
+    sha256: bytes
+    start: int = 0
+
+    async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield the content from `offset`."""
+        file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
+        try:
+            await asyncio.to_thread(file.seek, self.start + offset)
+            left = self.length - offset
+            while left:
+                chunk = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
+                if not chunk:
+                    raise ValueError("the file is shorter than it was")
+                left -= len(chunk)
+                yield chunk
+        finally:
+            file.close()
+
+    async def part(self, offset: int, length: int) -> Body:
+        """Return a section, after reading it once for its digests."""
+        start = self.start + offset
+        md5, sha256 = await asyncio.to_thread(_digests, self.path, start, length)
+        return FileBody(self.path, length, md5, sha256, start)
+
+
+def _digests(path: Path, start: int, length: int) -> tuple[bytes, bytes]:
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while length:
+            chunk = file.read(min(length, CHUNK_BYTES))
+            if not chunk:
+                raise ValueError("the file is shorter than it was")
+            length -= len(chunk)
+            md5.update(chunk)
+            sha256.update(chunk)
+    return md5.digest(), sha256.digest()

@@ -25,6 +25,7 @@
         TimedOut                    timeout
         Throttled                   throttled
         NotAStorageService          not_a_storage_service
+        FileTooLarge                file_too_large: larger than this storage takes
         ProviderError               provider_error
 
 No message holds a secret, and none quotes what a vendor wrote.
@@ -236,6 +237,13 @@ class NotAStorageService(ProviderFailure):
 
     code = "not_a_storage_service"
     hint = "The endpoint answered like an ordinary web server. Enter the address of the storage API itself."
+
+
+class FileTooLarge(ProviderFailure):
+    """The file is larger than the storage takes."""
+
+    code = "file_too_large"
+    hint = "Split the file, or choose another kind of storage."
 
 
 class ProviderError(ProviderFailure):

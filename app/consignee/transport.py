@@ -3,9 +3,11 @@
 Redirects are never followed. An answer's body is read up to a limit; what a provider needs from it fits.
 """
 
+import asyncio
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Final
@@ -72,31 +74,75 @@ def trace_config() -> aiohttp.TraceConfig:
     return config
 
 
-class Transport:
-    """Sends the requests of one opened bucket. `endpoint_url` is the operator's own for its type, or empty."""
+@dataclass(frozen=True)
+class Parts:
+    """How large bodies are sent: those above `threshold` bytes in parts of at least `size` bytes, `at_once` of them together."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, endpoint_url: str = "", trace: Trace | None = None) -> None:
+    threshold: int = 16 * 1024 * 1024
+    size: int = 16 * 1024 * 1024
+    at_once: int = 4
+    tries: int = 3
+    """How often a part is sent, before the whole upload fails."""
+    pause: float = 0.5
+    """Seconds before the second try of a part; twice as many before each further one."""
+
+
+class Transport:
+    """Sends the requests of one opened bucket. `endpoint_url` is the operator's own for its type, or empty.
+
+    `idle` is how many seconds may pass without any progress, be it of the request or of the answer.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        endpoint_url: str = "",
+        trace: Trace | None = None,
+        parts: Parts = Parts(),
+        idle: float = IDLE_SECONDS,
+    ) -> None:
         self._session = session
         self.endpoint_url = endpoint_url
+        self.parts = parts
         self._trace = trace
+        self._idle = idle
 
     async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Body | None = None) -> Answer:
         """Send one request, as it is, and return the answer; raises a ProviderFailure if there is none."""
         try:
-            async with self._session.request(
-                method,
-                URL(url, encoded=True),
-                headers=headers,
-                data=body.payload() if body else None,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=IDLE_SECONDS, sock_read=IDLE_SECONDS),
-                trace_request_ctx=self._trace,
-            ) as response:
+            async with (
+                asyncio.timeout(self._idle) as limit,
+                self._session.request(
+                    method,
+                    URL(url, encoded=True),
+                    headers=headers,
+                    data=_paced(body, limit, self._idle) if body else None,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._idle),
+                    trace_request_ctx=self._trace,
+                ) as response,
+            ):
                 return Answer(response.status, response.headers, await _beginning(response))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # This one's text quotes what was answered, and it holds the signed headers.
             cause = None if isinstance(error, aiohttp.ClientResponseError) else error
             raise network_failure(error) from cause
+
+
+def _paced(body: Body, limit: asyncio.Timeout, idle: float) -> bytes | AsyncIterator[bytes]:
+    """Return what to send; each piece of it that goes out puts the limit off."""
+    payload = body.payload()
+    if isinstance(payload, bytes):
+        return payload
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async for piece in payload:
+            with suppress(RuntimeError):  # the answer came early: there is no limit any more
+                limit.reschedule(asyncio.get_running_loop().time() + idle)
+            yield piece
+
+    return pieces()
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -20,7 +20,7 @@ from consignee.errors import (
     RedirectRefused,
     Throttled,
 )
-from consignee.providers.base import Bucket, Provider
+from consignee.providers.base import Bucket, Checkpoint, Provider
 from consignee.providers.fields import DestinationFields, matching, prefix, text
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -54,7 +54,7 @@ class CrateBucket(Bucket):
         self._token = token
         self.found = {}
 
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
         """Write the object with one PUT."""
         answer = await self._send("PUT", key, body)
         if "ETag" not in answer.headers:

@@ -16,6 +16,20 @@ from consignee.providers.fields import DestinationFields
 from consignee.transport import Transport
 
 
+class Checkpoint:
+    """What an upload in parts has achieved; this one is kept in memory. `state` is empty while there is no such upload.
+
+    A state is plain JSON, and may hold what must stay secret.
+    """
+
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        self.state: Mapping[str, Any] = state or {}
+
+    async def save(self, state: Mapping[str, Any]) -> None:
+        """Keep the state; on return it is as durable as the checkpoint is."""
+        self.state = state
+
+
 class Bucket(abc.ABC):
     """One customer's bucket, open.
 
@@ -26,11 +40,19 @@ class Bucket(abc.ABC):
     """What the storage has told us meanwhile that is worth remembering with the destination, such as its region."""
 
     @abc.abstractmethod
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
         """Write the object whole or not at all, replacing what is there; needs no right but to write.
 
         Success means that a storage service took responsibility for it: an answer that any web server could give is
-        NotAStorageService, a redirect is RedirectRefused.
+        NotAStorageService, a redirect is RedirectRefused. A body above the transport's threshold is sent in parts; what was
+        achieved is in the `checkpoint`, with which another attempt, also of another process, goes on. Without one, an upload
+        in parts that fails is abandoned at once.
+        """
+
+    async def abandon(self, key: str, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Let the storage forget an unfinished upload in parts, by the state of its checkpoint; succeeds when there is none.
+
+        Needs no right but to abort an upload. The default is for storage that forgets by itself.
         """
 
     @abc.abstractmethod

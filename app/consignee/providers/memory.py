@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from consignee.body import Body
 from consignee.destination import Draft
 from consignee.errors import AccessDenied, BucketNotFound, CredentialsRejected
-from consignee.providers.base import Bucket, Provider
+from consignee.providers.base import Bucket, Checkpoint, Provider
 from consignee.providers.fields import DestinationFields, prefix, text
 from consignee.transport import Transport
 
@@ -48,7 +48,7 @@ class MemoryBucket(Bucket):
         self._known = known
         self.found = {}
 
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
         """Keep the object."""
         content = b"".join([chunk async for chunk in body.chunks()])
         self._objects()[key] = content

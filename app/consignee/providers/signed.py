@@ -1,12 +1,13 @@
-"""A bucket that is reached with one signed request for each operation; what the providers share."""
+"""A bucket that is reached with signed requests; what the providers share."""
 
 import abc
 import base64
 from datetime import UTC, datetime
 
 from consignee.body import Body
-from consignee.errors import CredentialsRejected, NotAStorageService, ProviderFailure
-from consignee.providers.base import Bucket
+from consignee.errors import CredentialsRejected, NotAStorageService, ProviderError, ProviderFailure
+from consignee.providers.base import Checkpoint
+from consignee.providers.parts import PartsBucket
 from consignee.providers.refusals import Dialect, without
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -30,7 +31,7 @@ def accepted_oddly(message: str) -> NotAStorageService:
     return failure
 
 
-class SignedBucket(Bucket):
+class SignedBucket(PartsBucket):
     """Sends what `_sign` signs. `key_id` and `secret` are the customer's: what an answer repeats of the one is removed, and
     white space in the other, which no vendor's secret holds, is the likely reason of a refusal."""
 
@@ -49,13 +50,25 @@ class SignedBucket(Bucket):
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:
         """Return the URL and the headers of a request, signed."""
 
-    async def put(self, key: str, body: Body) -> None:
-        """Write the object with one PUT."""
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
+        """Write the object with one PUT, or a large one in parts."""
+        if body.length > self._transport.parts.threshold:
+            await self.put_in_parts(key, body, checkpoint, self._transport.parts)
+        else:
+            await self._put_whole(key, body)
+
+    async def _put_whole(self, key: str, body: Body) -> None:
         answer = await self._send("PUT", key, body)
         if not 200 <= answer.status < 300:
             raise self._failure(answer)
         if not answer.headers.get("ETag", "").strip('" '):
             raise accepted_oddly("The endpoint accepted the file, but not like a storage service: without an ETag.")
+        if not self._is_same(answer, body):
+            raise ProviderError("The storage confirmed another content than the one that was sent.")
+
+    def _is_same(self, answer: Answer, body: Body) -> bool:
+        """Whether a successful answer's digest is the body's, wherever the vendor defines one."""
+        return True
 
     async def delete(self, key: str) -> None:
         """Remove the object with one DELETE."""

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo demo-once serve test test-live lint format bench clean
+.PHONY: demo demo-once serve test test-live endurance lint format bench clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -22,6 +22,12 @@ test: $(STAMP)
 # The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
 test-live: $(STAMP)
 	@$(BIN)/pytest tests/live -m live -rs
+
+# The long forms of the tests under load and under fire: about half an hour, and 6 GB of disk.
+endurance: $(STAMP)
+	@DELIVERIES=10000 SETS=1000 SERVED=100 DESTINATIONS=50 ROUNDS=5 LARGE_BYTES=5368709120 \
+	  KILLS=200 POWER_CUTS=50 $(BIN)/pytest -q -s tests/endurance tests/store/test_crash.py \
+	  tests/store/test_power_cut.py tests/samples/test_kill.py
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

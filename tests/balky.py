@@ -9,6 +9,7 @@ from consignee.body import Body
 from consignee.destination import Draft
 from consignee.errors import AccessDenied, ProviderFailure
 from consignee.providers import Bucket, Provider
+from consignee.providers.base import Checkpoint
 from consignee.providers.memory import MemoryFields, MemoryStorage
 from consignee.transport import Transport
 
@@ -57,11 +58,11 @@ class _Balky(Bucket):
         self._name = name
         self.found = {}
 
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
         await self._hang()
         if self._name in self._storage.refusing:
             raise AccessDenied("The storage refused access.")
-        await self._bucket.put(key, body)
+        await self._bucket.put(key, body, checkpoint)
 
     async def delete(self, key: str) -> None:
         await self._hang()

@@ -1,7 +1,9 @@
-"""Reading the documentation: its pages, blocks of code, tables and anchors."""
+"""Reading the documentation: its pages, blocks of code, tables, anchors and examples."""
 
+import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
@@ -17,13 +19,28 @@ def blocks(language: str) -> list[tuple[str, str]]:
 
 def rows(page: str, heading: str) -> list[list[str]]:
     """Return the cells of the first table under a heading, without the backticks around a whole cell."""
-    section = re.split(r"^## ", PAGES[page], flags=re.MULTILINE)
+    section = re.split(r"^##+ ", PAGES[page], flags=re.MULTILINE)
     (body,) = [part for part in section if part.startswith(f"{heading}\n")]
     table = body[body.index("\n|") + 1 :].split("\n\n")[0].splitlines()
     return [[re.sub(r"^`([^`]*)`$", r"\1", cell.strip()) for cell in line.split("|")[1:-1]] for line in table[2:]]
+
+
+def paragraph(page: str, beginning: str) -> str:
+    """Return the paragraph that begins so, in one line."""
+    (found,) = [part for part in PAGES[page].split("\n\n") if part.startswith(beginning)]
+    return " ".join(found.split())
 
 
 def anchors(page: str) -> set[str]:
     """Return the anchors that a page's headings get."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", PAGES[page]), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def example(name: str) -> ModuleType:
+    """Return the module that an example is."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent / "app" / "consignee"
 MODULES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
     {"addresses", "errors", "secret", "path_prefix", "body", "endpoint", "clock", "control", "log", "agenda", "turns"},
-    {"store", "sections", "settings", "egress", "sealed", "destination"},
+    {"store", "queue", "sections", "settings", "egress", "sealed", "destination"},
     {"transport", "accounts", "sealing_key", "leftovers", "health", "listing"},
     {"providers", "catalog", "verification", "outlets"},
-    {"removal", "collection", "collections", "tester", "service", "reverification", "opening"},
+    {"removal", "collection", "collections", "tester", "service", "reverification", "delivery", "opening"},
     {"web"},
     {"demo", "commands", "cli", "__main__"},
 ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -204,6 +205,9 @@ def test_the_tour_goes_as_it_should() -> None:
     done = run("demo", "--once", "--config", config)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The tour went as it should." in done.stdout
+    assert "as expected: every delivery succeeded" in done.stdout
+    assert re.search(r"kill -9 [0-9]+\n", done.stdout)
+    assert re.search(r"Attempt 2 failed: .*\n.*interrupted.*\n.*Delivered: 4 files", done.stdout)
     assert "NOT AS EXPECTED" not in done.stdout
     assert "a+secret" not in done.stdout + done.stderr
 

@@ -14,16 +14,24 @@ import pytest
 
 from consignee import Destinations, cli, errors, path_prefix
 from consignee.catalog import Catalog
+from consignee.collection import CollectionFields
+from consignee.delivery import webhook
+from consignee.delivery.delivery import STATUSES
+from consignee.delivery.schedule import Schedule
+from consignee.delivery.signature import headers
 from consignee.destination import Draft
 from consignee.egress import Policy
 from consignee.errors import SettingsError
 from consignee.providers import discover, s3
+from consignee.sealing_key import KIND, SEALED
+from consignee.secret import Secret
+from consignee.sections import DeliverySettings
 from consignee.settings import SETTINGS, load_settings
 from consignee.web import create_app, setup
 from consignee.web.errors import STATUS
-from consignee.web.queries import ListingSchema
+from consignee.web.queries import DeliveriesSchema, ListingSchema
 from consignee.web.routes import ROUTES
-from pages import BLOCKS, EXAMPLES, FENCE, PAGES, ROOT, anchors, blocks, rows
+from pages import BLOCKS, EXAMPLES, FENCE, PAGES, ROOT, anchors, blocks, paragraph, rows
 
 
 def usages(parser: argparse.ArgumentParser) -> Iterator[str]:
@@ -45,10 +53,17 @@ def test_every_setting_is_documented_with_its_default_and_its_variable() -> None
         assert variable in ("none", "CONSIGNEE_" + "__".join(name).replace("*", "s3").upper())
 
 
+def as_variable(value: object) -> str:
+    """Return what a variable holds to say the same as the file does."""
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 @pytest.mark.parametrize("row", rows("docs/reference.md", "Settings"), ids=lambda row: row[0])
 def test_a_documented_variable_sets_its_setting(row: list[str]) -> None:
     """And a setting that is documented to have none is refused."""
-    text = row[1].strip('"[]').replace("none", "5a" * 32)
+    text = as_variable("5a" * 32 if row[1] == "none" else tomllib.loads(f"value = {row[1]}")["value"])
     if row[2] == "none":
         with pytest.raises(SettingsError):
             load_settings(environ={"CONSIGNEE_" + row[0].replace(".", "__").upper(): text})
@@ -69,6 +84,7 @@ def test_every_route_and_parameter_is_documented() -> None:
     documented = [row[0] for row in rows("docs/reference.md", "Routes")]
     assert sorted(documented) == sorted(f"{method} {path}" for method, path, _ in ROUTES)
     assert sorted(row[0] for row in rows("docs/reference.md", "List parameters")) == sorted(ListingSchema().fields)
+    assert [row[0] for row in rows("docs/reference.md", "Parameters of deliveries")] == list(DeliveriesSchema().fields)
 
 
 def test_every_command_is_documented_with_its_options() -> None:
@@ -101,6 +117,83 @@ def test_every_module_has_its_line_in_the_architecture() -> None:
         f"{path.parent.name}/" for path in package.glob("*/__init__.py")
     }
     assert {row[0] for row in rows("README.md", "Architecture")} == modules
+
+
+def test_every_module_of_deliveries_has_its_line() -> None:
+    modules = {path.name for path in (ROOT / "app" / "consignee" / "delivery").glob("[!_]*.py")}
+    assert {row[0] for row in rows("README.md", "Inside delivery")} == modules
+
+
+def test_the_ways_lead_through_modules_that_are_there() -> None:
+    ways = [code for page, code in blocks("text") if page == "README.md" and re.match("(POST|GET) /", code)]
+    steps = {step for way in ways for step in re.findall(r"^ *([\w/]+\.py)\b", way, re.MULTILINE)}
+    assert len(ways) == 2 and len(steps) > 10
+    assert [step for step in steps if not (ROOT / "app" / "consignee" / step).is_file()] == []
+
+
+def test_every_delivery_status_is_documented() -> None:
+    assert [row[0] for row in rows("docs/reference.md", "Delivery statuses")] == list(STATUSES)
+    assert set(re.findall(r"`(\w+)`", paragraph("README.md", "For each destination of the"))) == set(STATUSES)
+
+
+def test_every_field_of_a_collection_is_documented() -> None:
+    fields = CollectionFields(Policy()).fields
+    documented = {row[0]: row[1] for row in rows("docs/reference.md", "Collections") if row[1] != "no"}
+    assert documented == {name: "yes, required" if field.required else "yes" for name, field in fields.items()}
+
+
+def test_every_header_and_code_of_a_webhook_is_documented() -> None:
+    sent = headers(Secret("whsec_AAAA"), id="msg_1", timestamp=0, body=b"")
+    assert [row[0] for row in rows("docs/reference.md", "Webhooks")] == list(sent)
+    assert [row[0] for row in rows("docs/reference.md", "Webhook codes")] == [webhook.REFUSED]
+
+
+def test_the_message_to_a_webhook_has_the_members_that_are_documented() -> None:
+    (told,) = [json.loads(code) for page, code in blocks("json") if "collection_resultset_completed" in code]
+    assert told == webhook.payload("5C1D90E7", "Daily figures", told["result_set"])
+
+
+def test_the_failures_that_are_repeated_are_documented() -> None:
+    told = (
+        paragraph("docs/reference.md", "From `credentials_rejected` on").split("Of those, ")[1].split(" are tried")[0]
+    )
+    failures = [
+        one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.ProviderFailure)
+    ]
+    assert sorted(re.findall(r"`(\w+)`", told)) == sorted(one.code for one in failures if one.transient)
+
+
+def test_the_schedule_is_documented() -> None:
+    told = paragraph("README.md", "**Failures.**").split("again after ")[1].split(", each")[0]
+    waits = [f"{number}{unit[0]}" for number, unit in re.findall(r"(\d+) (s|min|h)\b", told)]
+    settings = DeliverySettings()
+    assert waits == list(settings.retries)
+    days = sum(Schedule.of(settings).steps) / 86400
+    assert "about three days in all" in paragraph("README.md", "**Failures.**") and 2.5 < days < 3.5
+
+
+PROMISED = {
+    "at most 4 uploads at once to one destination": ("per_destination", 4),
+    "give or take 20 %": ("jitter", 0.2),
+    "After 5 failures in a row": ("breaker", 5),
+    "After 5 days of nothing but failures": ("disable_after", "5d"),
+    "after three of them in a row": ("crashes", 3),
+    "kept for 14 days": ("retention", "14d"),
+    "Files above 16 MiB": ("part_threshold", 16 * 1024**2),
+    "sent in parts, four at once": ("parts_at_once", 4),
+}
+
+
+@pytest.mark.parametrize("promise", PROMISED)
+def test_a_promise_names_the_default(promise: str) -> None:
+    name, value = PROMISED[promise]
+    assert promise in " ".join(PAGES["README.md"].split())
+    assert getattr(DeliverySettings(), name) == value
+
+
+def test_what_to_move_away_without_the_sealing_key_is_all_that_is_sealed() -> None:
+    told = re.findall(r"`(\w+)\.jsonl`", paragraph("README.md", "**The sealing key**"))
+    assert sorted(told) == sorted({*SEALED, KIND})
 
 
 def test_every_documented_method_and_argument_is_there() -> None:

@@ -33,6 +33,7 @@ STEP_CODES = {
     "not_a_storage_service",
     "provider_error",
 }
+OF_DELIVERIES = {"file_too_large", "key_too_long"}  # no test file is that large, or has such a name
 
 
 def drawn() -> Iterator[tuple[str, int, str | None]]:
@@ -70,8 +71,8 @@ def test_the_codes_in_the_tree_are_those_of_the_classes() -> None:
 def test_the_failures_of_a_step_are_those_of_the_interface() -> None:
     """Each has a code of its own, and a hint that says what to do."""
     kinds = ProviderFailure.__subclasses__()
-    assert {kind.code for kind in kinds} == STEP_CODES
-    assert len(kinds) == len(STEP_CODES)
+    assert {kind.code for kind in kinds} == STEP_CODES | OF_DELIVERIES
+    assert len(kinds) == len(STEP_CODES | OF_DELIVERIES)
     assert all(kind.hint.endswith(".") and len(kind.hint) > 30 for kind in kinds)
 
 

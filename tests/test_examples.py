@@ -1,39 +1,40 @@
 """The examples of the documentation are run, and what the README says is answered is what is answered."""
 
 import asyncio
-import importlib.util
+import base64
 import json
 import os
 import re
 import subprocess
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
+from standardwebhooks import WebhookVerificationError
 
+from consignee import open_destinations
+from consignee.delivery import signature
 from consignee.demo.storage import StorageServer
-from consignee.settings import load_settings
+from consignee.errors import StoreUnusable
+from consignee.providers.memory import MemoryStorage
+from consignee.secret import Secret
+from consignee.settings import SecretsSettings, StoreSettings, load_settings
 from consignee.web import create_app
-from fakes.scripted import Answer, Request, Server, scripted
-from pages import BLOCKS, EXAMPLES, blocks
-from providers.contract import BucketContract, Subject
+from pages import BLOCKS, EXAMPLES, blocks, example, paragraph, rows
 from providers.opening import COMMON, loopback
 
-CHANCE = {"id", "created_at", "updated_at", "at", "ms", "provider_request_id", "s3_endpoint"}
-
-
-def example(name: str) -> ModuleType:
-    """Return the module that an example is."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+CHANCE = {"id", "at", "date_time", "ms", "provider_request_id", "s3_endpoint"}
+CHANCE |= {"created_at", "updated_at", "started_at", "ended_at", "expires_at"}
+AUTHORIZED = {"Authorization": "Bearer demo"}
+MEMBERS = ("Collections", "Result sets", "Delivery status", "Deliveries", "Uploads", "Deliveries of a destination")
+Client = TestClient[web.Request, web.Application]
 
 
 def differences(told: object, real: object, where: str = "") -> list[str]:
@@ -85,15 +86,45 @@ async def ask(command: str, environ: Mapping[str, str]) -> Any:
 async def test_the_readmes_requests_are_answered_as_it_says(
     config: Path, swift: StorageServer, aiohttp_client: AiohttpClient
 ) -> None:
-    client = await aiohttp_client(create_app(load_settings(config, environ={})))
+    """One after the other, as a reader does: what was answered to one is used in the next."""
+    client = await aiohttp_client(create_app(load_settings(config, environ={})), headers=AUTHORIZED)
     environ = {"API": str(client.make_url("")).rstrip("/"), "STORAGE": swift.url}
-    readme = [(language, code) for page, language, code in BLOCKS if page == "README.md"]
-    requests = [(code, readme[number + 1]) for number, (_, code) in enumerate(readme) if "curl -s" in code]
-    assert len(requests) == 2
-    for request, (language, told) in requests:
+    documented: dict[str, str] = {}
+    for request, told in readme_requests():
         request = request.replace("demo:writer", "test:tester").replace("a+secret/of+the+demo", "testing")
-        assert language == "json"
-        assert differences(json.loads(told), await ask(request, environ)) == []
+        real = await ask(request, environ)
+        if "files" in real.get("result", {}):
+            real = await delivered(client, f"/collections/{environ['COLLECTION']}/results/1")
+        for name in {"destination", "collection"} & told.keys() & real.keys():
+            environ[name.upper()] = real[name]["id"]
+            documented[real[name]["id"]] = told[name]["id"]
+        for real_id, id_ in documented.items():
+            real = json.loads(json.dumps(real).replace(real_id, id_))
+        assert not told or differences(told, real) == []
+    assert documented.keys() == {environ["DESTINATION"], environ["COLLECTION"]}
+
+
+def readme_requests() -> list[tuple[str, dict[str, Any]]]:
+    """Return the README's requests, each with the answer that follows it, which is empty if none does."""
+    found = [(language, code) for page, language, code in BLOCKS if page == "README.md"]
+    after = dict(enumerate(found, -1))
+    requests = [
+        (code, json.loads(after[number][1]) if after[number][0] == "json" else {})
+        for number, (language, code) in enumerate(found)
+        if language == "sh" and "curl -s" in code
+    ]
+    assert [bool(told) for _, told in requests] == [True, True, True, False, True]
+    return requests
+
+
+async def delivered(client: Client, path: str) -> dict[str, Any]:
+    """Return a result set, as it is answered when it has arrived everywhere."""
+    async with asyncio.timeout(10):
+        while True:
+            answer = await answered(client, path)
+            if all(one["status"] == "success" for one in answer["result"]["destination_status"].values()):
+                return answer
+            await asyncio.sleep(0.01)
 
 
 async def test_the_embedded_example_serves_beside_its_host(
@@ -114,8 +145,100 @@ async def test_the_example_without_http_registers_or_says_why_not(config: Path, 
     assert wrong.startswith("credentials_rejected: The connectivity test failed. ")
 
 
-async def test_the_example_of_a_test_passes() -> None:
-    assert await example("in_your_tests").test_a_customer_can_register_a_bucket() is None
+@pytest.mark.parametrize("name", ["test_a_customer_can_register_a_bucket", "test_what_is_handed_over_arrives"])
+async def test_the_examples_of_tests_pass(name: str, tmp_path: Path) -> None:
+    assert await getattr(example("in_your_tests"), name)(tmp_path) is None
+
+
+async def test_the_example_of_handing_over_delivers_a_folder(tmp_path: Path) -> None:
+    storage, tests, module = MemoryStorage("reports"), example("in_your_tests"), example("handing_over")
+    (tmp_path / "out" / "folder").mkdir(parents=True)
+    (tmp_path / "out" / "visits.csv").write_text("day,visits\n")
+    async with tests.opened(storage, tmp_path) as destinations:
+        made = await destinations.create("ann", tests.FIELDS)
+        fields = {"name": "Figures", "destination_ids": [made.id]}
+        collection = await destinations.dispatch.collections.create("ann", fields)
+        number = await module.hand_over(destinations, "ann", collection.id, tmp_path / "out")
+        await asyncio.wait_for(tests.all_arrived(destinations, collection.id), timeout=10)
+        assert await module.how_far(destinations, "ann", collection.id, number) == {made.id: "success"}
+    assert storage.buckets["reports"].keys() == {"visits.csv"}
+
+
+async def test_the_answers_have_the_members_that_are_documented(
+    config: Path, fields: Mapping[str, object], aiohttp_client: AiohttpClient
+) -> None:
+    """Of collections, result sets, deliveries and their uploads; and how deliveries to a destination go."""
+    told = {title: {row[0] for row in rows("docs/reference.md", title)} for title in MEMBERS}
+    client = await aiohttp_client(create_app(load_settings(config, environ={})), headers=AUTHORIZED)
+    destination = (await answered(client, "/destinations", json=fields))["destination"]
+    collection = {
+        "name": "Figures",
+        "destination_ids": [destination["id"]],
+        "notification_webhook": "http://127.0.0.1:9",
+    }
+    made = (await answered(client, "/collections", json=collection))["collection"]
+    assert destination["deliveries"].keys() == told["Deliveries of a destination"]
+    assert made.keys() == told["Collections"]
+
+    path = f"/collections/{made['id']}/results"
+    await answered(client, path, data={"file": BytesIO(b"day,visits\n")})
+    result = (await delivered(client, f"{path}/1"))["result"]
+    assert result.keys() == told["Result sets"]
+    assert result["destination_status"][destination["id"]].keys() == told["Delivery status"]
+    async with asyncio.timeout(10):
+        while (message := (await answered(client, f"{path}/1"))["result"]["webhook_status"]) is None:
+            await asyncio.sleep(0.01)
+    assert message.keys() == {"status", "log", "attempts", "next_attempt_at", "code"}
+
+    listed = (await answered(client, "/deliveries"))["deliveries"][0]
+    delivery = (await answered(client, f"/deliveries/{listed['id']}"))["delivery"]
+    assert delivery.keys() == told["Deliveries"] | told["Delivery status"]
+    assert delivery["uploads"][0].keys() == told["Uploads"]
+    assert delivery.keys() - listed.keys() == {"uploads"}
+
+
+async def answered(client: Client, path: str, **sent: Any) -> dict[str, Any]:
+    """Return the answer to a request: a POST if there is something to send, otherwise a GET."""
+    async with client.request("POST" if sent else "GET", path, **sent) as response:
+        assert response.status == 200, await response.text()
+        answer: dict[str, Any] = await response.json()
+        return answer
+
+
+async def test_a_store_without_its_key_starts_again_as_the_readme_says(tmp_path: Path) -> None:
+    """What is to be moved away is enough, and without that the service does not start."""
+    storage, tests = MemoryStorage("reports"), example("in_your_tests")
+    secrets = SecretsSettings(key_file=str(tmp_path / "secret.key"))
+    settings = replace(loopback(), secrets=secrets, store=StoreSettings(path=str(tmp_path / "store")))
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        made = await destinations.create("ann", tests.FIELDS)
+        fields = {"name": "Figures", "destination_ids": [made.id], "notification_webhook": "http://127.0.0.1:9"}
+        collection = await destinations.dispatch.collections.create("ann", fields)
+        await destinations.deliver("ann", collection.id, [("visits.csv", b"day,visits\n")])
+    (tmp_path / "secret.key").unlink()
+    with pytest.raises(StoreUnusable):
+        await open_destinations(settings, providers=[storage.provider]).__aenter__()
+    for name in re.findall(r"`(\w+\.jsonl)`", paragraph("README.md", "**The sealing key**")):
+        (tmp_path / "store" / name).unlink(missing_ok=True)
+    async with open_destinations(settings, providers=[storage.provider]) as destinations:
+        assert (await destinations.list("ann")).total == 0
+        assert await destinations.dispatch.results.kept("ann", collection.id) == []
+    assert list((tmp_path / "store" / "spool" / "kept").iterdir()) == []
+
+
+def test_the_example_of_a_receiver_believes_only_what_is_signed() -> None:
+    (code,) = [code for page, code in blocks("python") if "standardwebhooks" in code]
+    (told,) = [code for page, code in blocks("json") if "collection_resultset_completed" in code]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    secret = "whsec_" + base64.b64encode(bytes(32)).decode()
+    signed = signature.headers(Secret(secret), id="msg_1", timestamp=int(time.time()), body=told.encode())
+    assert names["is_delivered"](secret, told.encode(), signed) is True
+    failed = told.replace('"success"}}', '"failed"}}').encode()
+    with pytest.raises(WebhookVerificationError):
+        names["is_delivered"](secret, failed, signed)
+    signed = signature.headers(Secret(secret), id="msg_1", timestamp=int(time.time()), body=failed)
+    assert names["is_delivered"](secret, failed, signed) is False
 
 
 async def test_the_parts_objects_serve_the_hosts_handlers(config: Path, aiohttp_client: AiohttpClient) -> None:
@@ -126,52 +249,3 @@ async def test_the_parts_objects_serve_the_hosts_handlers(config: Path, aiohttp_
     names["add_storage"](app, load_settings(config, environ={}))
     client = await aiohttp_client(app)
     assert await (await client.get("/how-many")).json() == {"destinations": 0}
-
-
-class TestCrate(BucketContract):
-    """The example of a destination type keeps what every type promises."""
-
-    @pytest.fixture
-    def crate(self) -> dict[str, bytes]:
-        """What the service keeps in its one bucket."""
-        return {}
-
-    @pytest.fixture
-    async def server(self, crate: dict[str, bytes]) -> AsyncIterator[Server]:
-        may = {"Bearer good": {"PUT", "DELETE"}, "Bearer weak": {"PUT"}}
-
-        def answer(request: Request) -> Answer:
-            _, bucket, key = unquote(request.path).split("/", 2)
-            if request.headers["authorization"] not in may:
-                return Answer(401)
-            if bucket != "reports":
-                return Answer(404)
-            if request.method not in may[request.headers["authorization"]]:
-                return Answer(403)
-            if request.method == "DELETE":
-                crate.pop(key, None)
-                return Answer(204)
-            crate[key] = request.body
-            return Answer(201, {"ETag": '"1"'})
-
-        async with scripted(answer) as server:
-            yield server
-
-    @pytest.fixture
-    def subject(self, crate: dict[str, bytes], server: Server) -> Subject:
-        async def keys() -> list[str]:
-            return sorted(crate)
-
-        async def read(key: str) -> bytes:
-            return crate[key]
-
-        return Subject(
-            provider=example("crate").PROVIDER,
-            fields=COMMON | {"type": "crate", "crate_token": "good", "crate_bucket_name": "reports"},
-            settings=loopback(crate=server.url),
-            wrong_secret={"crate_token": "wrong"},
-            no_bucket={"crate_bucket_name": "no-such-bucket"},
-            no_delete={"crate_token": "weak"},
-            keys=keys,
-            read=read,
-        )

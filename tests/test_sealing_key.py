@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consignee.errors import SettingsError, StoreUnusable
-from consignee.sealing_key import KIND, load_sealer
+from consignee.sealing_key import KIND, SEALED, load_sealer
 from consignee.secret import Sealer, Secret
 from consignee.settings import SecretsSettings
 from consignee.store.memory import MemoryStore
@@ -120,12 +120,13 @@ async def test_a_lost_key_is_never_replaced(store: MemoryStore, settings: Secret
     assert not Path(settings.key_file).exists()
 
 
+@pytest.mark.parametrize("kind", sorted(SEALED))
 @pytest.mark.parametrize("with_key", [True, False])
-async def test_destinations_of_an_unknown_key_are_not_taken_over(
-    store: MemoryStore, settings: SecretsSettings, with_key: bool
+async def test_what_an_unknown_key_sealed_is_not_taken_over(
+    store: MemoryStore, settings: SecretsSettings, with_key: bool, kind: str
 ) -> None:
     """The note of the key was lost: nobody can tell whether this one belongs to them."""
-    await store.save("destinations", "acme", "ABCD1234", {"secrets": {}})
+    await store.save(kind, "acme", "ABCD1234", {"secrets": {}})
     with pytest.raises(StoreUnusable, match=r"\(unknown\)"):
         await load_sealer(given(KEY) if with_key else settings, store)
     assert not Path(settings.key_file).exists()

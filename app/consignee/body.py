@@ -3,13 +3,14 @@
 import abc
 import asyncio
 import hashlib
+import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 CHUNK_BYTES: Final = 256 * 1024
-"""How much of a file is in memory at once."""
+"""How much of a file is in memory at once, and of what is in memory is sent at once."""
 
 
 class Body(abc.ABC):
@@ -43,15 +44,16 @@ class BytesBody(Body):
 
     async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the content from `offset`."""
-        yield self._data[offset:]
+        for start in range(offset, max(self.length, offset + 1), CHUNK_BYTES):
+            yield self._data[start : start + CHUNK_BYTES]
 
     async def part(self, offset: int, length: int) -> Body:
         """Return a section."""
         return BytesBody(self._data[offset : offset + length])
 
-    def payload(self) -> bytes:
-        """Return the content."""
-        return self._data
+    def payload(self) -> bytes | AsyncIterator[bytes]:
+        """Return the content if it is small; what is not goes out in pieces, so that its progress is seen."""
+        return self._data if self.length <= CHUNK_BYTES else self.chunks()
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,28 @@ class FileBody(Body):
 
     async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the content from `offset`."""
-        file = await asyncio.to_thread(self.path.open, "rb", buffering=0)
+        left = self.length - offset
+        file, chunk = await asyncio.to_thread(self._begun, offset, left)
         try:
-            await asyncio.to_thread(file.seek, self.start + offset)
-            left = self.length - offset
             while left:
-                chunk = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
                 if not chunk:
                     raise ValueError("the file is shorter than it was")
                 left -= len(chunk)
                 yield chunk
+                if left:
+                    chunk = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
         finally:
             file.close()
+
+    def _begun(self, offset: int, most: int) -> tuple[io.FileIO, bytes]:
+        """The open file and its first piece, in one visit to a thread: most files are no longer."""
+        file = io.FileIO(self.path)
+        try:
+            file.seek(self.start + offset)
+            return file, file.read(min(most, CHUNK_BYTES))
+        except BaseException:
+            file.close()
+            raise
 
     async def part(self, offset: int, length: int) -> Body:
         """Return a section, after reading it once for its digests."""

@@ -1,4 +1,4 @@
-"""The command: serve, check, keys, config, demo."""
+"""The command: serve, deliver, check, policy, keys, config, demo."""
 
 import argparse
 import importlib
@@ -10,6 +10,7 @@ from consignee import __version__
 
 _COMMANDS = {
     "serve": "serve the API over HTTP until SIGTERM",
+    "deliver": "hand files to a running service and follow them; exit code 0 if all arrived, 1 if not, 2 if refused",
     "check": "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
     "policy": "print the smallest policy that lets a destination work, to paste at the provider",
     "keys": "create, list or revoke API keys, also while the server runs",
@@ -45,18 +46,30 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"consignee {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     by_name = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
-    for name in ("serve", "check", "policy", "keys", "config"):
+    for name in ("serve", "deliver", "check", "policy", "keys", "config"):
         by_name[name].add_argument("--config", type=Path, metavar="FILE", help="settings, in TOML")
     by_name["serve"].add_argument("--host", help="address to listen on")
     by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
     for name in ("check", "policy"):
         by_name[name].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
+    _add_deliver(by_name["deliver"])
     _add_keys(by_name["keys"])
     by_name["demo"].add_argument(
         "--config", type=Path, metavar="FILE", default=Path("config/development.toml"), help="settings, in TOML"
     )
     by_name["demo"].add_argument("--once", action="store_true", help="end after the tour")
     return parser
+
+
+def _add_deliver(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--collection", required=True, metavar="NAME_OR_ID", help="the collection that they belong to")
+    parser.add_argument("--url", help="where the service is; otherwise as the settings say")
+    # There is no option for the key itself: everybody on the machine sees a command's arguments.
+    parser.add_argument(
+        "--key-file", metavar="FILE", help="file of the API key, - for standard input; else the settings' only account"
+    )
+    parser.add_argument("--no-wait", action="store_true", help="end as soon as the service has the files")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="the files of one result set")
 
 
 def _add_keys(parser: argparse.ArgumentParser) -> None:

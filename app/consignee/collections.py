@@ -1,22 +1,34 @@
-"""Collections: create, list, get, update, delete. Files and their deliveries are not there yet."""
+"""Collections: create, list, get, update, delete."""
 
+import base64
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from consignee.clock import timestamp
-from consignee.collection import Collection, from_document, parse, to_data
+from consignee.collection import (
+    SECRET_PREFIX,
+    WEBHOOK_SECRET,
+    Collection,
+    CollectionFields,
+    from_document,
+    parse,
+    to_data,
+)
+from consignee.egress import Policy
 from consignee.errors import Conflict, InvalidRequest
+from consignee.secret import Sealer, Secret
 from consignee.service import KIND as DESTINATIONS
 from consignee.service import Usage
 from consignee.store import Store
 from consignee.store.documents import discard, fetch
 
 KIND: Final = "collections"
+_KEY_BYTES: Final = 32
 
 
 class Collections:
@@ -27,31 +39,38 @@ class Collections:
         store: Store,
         *,
         limit: int,
+        sealer: Sealer,
+        policy: Policy,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store = store
         self._limit = limit
+        self._sealer = sealer
+        self._fields = CollectionFields(policy)
         self._now = now
         self._random = random
+        self.deleted: list[Callable[[str, str], Awaitable[None]]] = []
+        """Who is told, with account and id, of each collection that is no more."""
 
     async def create(self, account: str, values: Mapping[str, Any]) -> Collection:
-        """Check and save a new collection; raises InvalidRequest, LimitReached or StoreError."""
-        fields = parse(values)
+        """Check and save a new collection, with a secret for its webhook; raises InvalidRequest, LimitReached or StoreError."""
+        fields = parse(values, self._fields)
         await self._require_destinations(account, fields["destination_ids"])
         now = timestamp(self._now())
         made = Collection(account=account, id="", revision=0, created_at=now, updated_at=now, **fields)
+        made = self._with_secret(made)
         while True:
             with suppress(Conflict):  # the id is taken: try another
                 return await self._save(replace(made, id=self._random(4).hex().upper()), limit=self._limit)
 
     async def get(self, account: str, id: str) -> Collection:  # noqa: A002
         """Return a collection; raises NotFound."""
-        return from_document(await fetch(self._store, KIND, account, id, what="collection"))
+        return from_document(await fetch(self._store, KIND, account, id, what="collection"), self._sealer)
 
     async def list(self, account: str) -> list[Collection]:
         """Return the account's collections, oldest first."""
-        return [from_document(document) for document in await self._store.list(KIND, account)]
+        return [from_document(document, self._sealer) for document in await self._store.list(KIND, account)]
 
     async def usage(self, account: str) -> Usage:
         """Return how many collections the account has and may have."""
@@ -60,25 +79,40 @@ class Collections:
     async def update(self, account: str, id: str, values: Mapping[str, Any]) -> Collection:  # noqa: A002
         """Change what is given; raises NotFound, InvalidRequest, Conflict if somebody else changed it meanwhile."""
         before = await self.get(account, id)
-        fields = parse(values, before=before)
-        new = [one for one in fields["destination_ids"] if one not in before.destination_ids]
+        fields = parse(values, self._fields, before=before)
+        after = self._with_secret(replace(before, **fields, updated_at=timestamp(self._now())))
+        new = [one for one in after.destination_ids if one not in before.destination_ids]
         await self._require_destinations(account, new)
-        return await self._save(replace(before, **fields, updated_at=timestamp(self._now())))
+        return await self._save(after)
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
-        """Remove a collection; raises NotFound. What was delivered stays where it is."""
+        """Remove a collection, its result sets and what is still to be delivered; raises NotFound.
+
+        What was delivered stays where it is.
+        """
         await discard(self._store, KIND, account, id, what="collection")
+        for watcher in self.deleted:
+            await watcher(account, id)
 
     async def uses(self, account: str) -> Counter[str]:
         """Return, by id, how many of the account's collections name each destination."""
-        return Counter(one for collection in await self.list(account) for one in collection.destination_ids)
+        documents = await self._store.list(KIND, account)
+        return Counter(one for document in documents for one in document.data["destination_ids"])
 
     async def _require_destinations(self, account: str, ids: Sequence[str]) -> None:
         missing = [one for one in ids if await self._store.get(DESTINATIONS, account, one) is None]
         if missing:
             raise InvalidRequest({"destination_ids": [f"there is no destination {one[:64]!r}" for one in missing]})
 
+    def _with_secret(self, collection: Collection) -> Collection:
+        """Return the collection; with a new secret if it has a webhook and never had one."""
+        if collection.notification_webhook is None or WEBHOOK_SECRET in collection.secrets:
+            return collection
+        made = Secret(SECRET_PREFIX + base64.b64encode(self._random(_KEY_BYTES)).decode())
+        return replace(collection, secrets={**collection.secrets, WEBHOOK_SECRET: made}, generated=True)
+
     async def _save(self, collection: Collection, *, limit: int | None = None) -> Collection:
         saved = replace(collection, revision=collection.revision + 1)
-        await self._store.save(KIND, saved.account, saved.id, to_data(saved), replaces=collection.revision, limit=limit)
+        data = to_data(saved, self._sealer)
+        await self._store.save(KIND, saved.account, saved.id, data, replaces=collection.revision, limit=limit)
         return saved

@@ -26,6 +26,7 @@
         Throttled                   throttled
         NotAStorageService          not_a_storage_service
         FileTooLarge                file_too_large: larger than this storage takes
+        KeyTooLong                  key_too_long: a path prefix and a file's name that are too long together
         ProviderError               provider_error
 
 No message holds a secret, and none quotes what a vendor wrote.
@@ -244,6 +245,13 @@ class FileTooLarge(ProviderFailure):
 
     code = "file_too_large"
     hint = "Split the file, or choose another kind of storage."
+
+
+class KeyTooLong(ProviderFailure):
+    """The key of an object would be longer than the storage takes."""
+
+    code = "key_too_long"
+    hint = "Shorten the path prefix, the collection's name or the file's name."
 
 
 class ProviderError(ProviderFailure):

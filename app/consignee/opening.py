@@ -1,13 +1,16 @@
 """Opens everything that the service needs, and closes it again in the right order."""
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from aiohttp.abc import AbstractResolver
 
 from consignee.agenda import Agenda
 from consignee.catalog import Catalog
+from consignee.delivery.opening import open_dispatch
 from consignee.leftovers import Leftovers
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Provider, discover
@@ -18,6 +21,7 @@ from consignee.service import Destinations
 from consignee.settings import Settings
 from consignee.store import Store
 from consignee.store.json_file import JsonFileStore
+from consignee.store.memory import MemoryStore
 from consignee.tester import Tester
 
 
@@ -42,10 +46,12 @@ async def open_destinations(
 ) -> AsyncIterator[Destinations]:
     """Yield the service, ready for use; raises StoreUnusable or SettingsError if it can't be.
 
-    A `store` that is given must be open, and stays open. `providers` take the place of the built-in destination types.
+    A `store` that is given must be open, and stays open; with a MemoryStore, the files of result sets are in a temporary
+    directory unless the settings name one. `providers` take the place of the built-in destination types.
     """
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_store(settings)) if store is None else store
+        settings = stack.enter_context(_with_a_spool(settings, opened))
         sealer = await load_sealer(settings.secrets, opened)
         outlets = await stack.enter_async_context(open_outlets(settings, resolver=resolver))
         types = discover().values() if providers is None else providers
@@ -64,4 +70,17 @@ async def open_destinations(
         destinations = Destinations(opened, sealer=sealer, catalog=catalog, tester=tester, limits=settings.limits)
         if (period := settings.verification.period) is not None:
             Reverification(destinations, period=period, turns=tester.turns, agenda=agenda).start()
+        await stack.enter_async_context(
+            open_dispatch(settings, destinations, sealer=sealer, outlets=outlets, agenda=agenda)
+        )
         yield destinations
+
+
+@contextmanager
+def _with_a_spool(settings: Settings, store: Store) -> Iterator[Settings]:
+    """What is forgotten with the process must not touch the files of a store that is not."""
+    if settings.delivery.spool or not isinstance(store, MemoryStore):
+        yield settings
+        return
+    with TemporaryDirectory(prefix="consignee-spool-") as directory:
+        yield replace(settings, delivery=replace(settings.delivery, spool=directory))

@@ -9,7 +9,7 @@ from aiohttp.abc import AbstractResolver
 from consignee.egress import AllowRule, Policy, open_session
 from consignee.providers.base import Provider
 from consignee.settings import EgressSettings, ProviderSettings, Settings
-from consignee.transport import Trace, Transport, trace_config
+from consignee.transport import Parts, Trace, Transport, trace_config
 
 
 def policy(settings: EgressSettings) -> Policy:
@@ -25,11 +25,19 @@ class Outlets:
         self._customers = customers
         self._operators = operators
         self._settings = settings
+        delivery = settings.delivery
+        self._parts = Parts(delivery.part_threshold, delivery.part_size, delivery.parts_at_once)
 
     def transport(self, provider: Provider, trace: Trace | None = None) -> Transport:
         """Return the transport for a destination of a provider."""
         own = self._settings.providers.get(provider.type, ProviderSettings()).endpoint_url
-        return Transport(self._operators if own else self._customers, endpoint_url=own, trace=trace)
+        session = self._operators if own else self._customers
+        idle = self._settings.delivery.idle_timeout
+        return Transport(session, endpoint_url=own, trace=trace, parts=self._parts, idle=idle)
+
+    def webhooks(self) -> aiohttp.ClientSession:
+        """Return the session for addresses that customers name for messages; make requests with `allow_redirects=False`."""
+        return self._customers
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from consignee.store import Store
 from consignee.store.disk import write_durably
 
 KIND: Final = "sealing_keys"
+SEALED: Final = frozenset({"destinations", "collections", "deliveries", "test_objects"})
+"""The kinds of documents that may hold something sealed."""
 
 
 async def load_sealer(
@@ -28,7 +30,7 @@ async def load_sealer(
     if key is None:
         key = _make(settings, store, used, random)
     sealer = Sealer(key, random=random)
-    if not used and "destinations" not in store.kinds():
+    if not used and SEALED.isdisjoint(store.kinds()):
         await store.save(KIND, "", sealer.key_id, {})
     elif sealer.key_id not in used:
         raise StoreUnusable(
@@ -55,7 +57,7 @@ def _given(settings: SecretsSettings) -> bytes | None:
 
 
 def _make(settings: SecretsSettings, store: Store, used: list[str], random: Callable[[int], bytes]) -> bytes:
-    if used or "destinations" in store.kinds():
+    if used or not SEALED.isdisjoint(store.kinds()):
         raise StoreUnusable(
             f"the store holds secrets sealed with key {_names(used)}, but {_source(settings)} does not exist: "
             "put the key back, from your backup; without it the secrets can't be read"

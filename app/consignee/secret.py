@@ -80,14 +80,14 @@ class Sealer:
         """Return the secret; raises StoreError if it was sealed by another key, or altered, or moved."""
         key_id, _, text = sealed.partition(":")
         if key_id != self.key_id:
-            raise StoreError(f"a secret of destination {id} is sealed with key {key_id!r}, not {self.key_id!r}")
+            raise StoreError(f"a secret of {id} is sealed with key {key_id!r}, not {self.key_id!r}")
         try:
             raw = _exactly(text)
             plain = self._cipher.decrypt(
                 raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], _associated(account, id, revision, field)
             )
         except (binascii.Error, InvalidTag, ValueError):
-            raise StoreError(f"a secret of destination {id} was altered or belongs elsewhere") from None
+            raise StoreError(f"a secret of {id} was altered or belongs elsewhere") from None
         return Secret(plain.decode())
 
 

@@ -17,6 +17,7 @@ _ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?({_PATH})
 
 _EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MIB: Final = 1024 * 1024
 
 
 def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
@@ -49,6 +50,17 @@ def _are_egress_rules(entries: tuple[str, ...]) -> None:
 
     for entry in entries:
         AllowRule.parse(entry)
+
+
+def _are_durations(steps: tuple[str, ...]) -> None:
+    for step in steps:
+        if not step or not _EVERY.fullmatch(step):
+            raise ValueError("must be whole numbers followed by s, m, h or d")
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration such as 5m."""
+    return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
 def _is_sealing_key(key: Secret) -> None:
@@ -122,7 +134,9 @@ class LimitsSettings:
     destinations_per_account: int = _setting(50, "Destinations that one account may have.", _between(0, 10**6))
     collections_per_account: int = _setting(50, "Collections that one account may have.", _between(0, 10**6))
     body_bytes: int = _setting(1_048_576, "Largest JSON or form body, in bytes.", _between(1024, 2**30))
-    body_timeout: float = _setting(10, "Seconds for a body to arrive whole.", _between(0.01, 3600))
+    body_timeout: float = _setting(
+        10, "Seconds for a body to arrive whole, or for more of a file.", _between(0.01, 3600)
+    )
     form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
 
 
@@ -147,7 +161,43 @@ class VerificationSettings:
     @property
     def period(self) -> float | None:
         """That age in seconds, or None."""
-        return int(self.every[:-1]) * _SECONDS[self.every[-1]] if self.every else None
+        return seconds(self.every) if self.every else None
+
+
+@dataclass(frozen=True)
+class DeliverySettings:
+    """How result sets are kept and delivered."""
+
+    spool: str = _setting("", "Directory of the files that are to be delivered; empty: spool in the store's.")
+    concurrency: int = _setting(64, "Deliveries under way at once, and uploads.", _between(1, 10_000))
+    per_destination: int = _setting(4, "Uploads at once to one destination.", _between(1, 1000))
+    retries: tuple[str, ...] = _setting(
+        ("10s", "1m", "5m", "30m", "2h", "5h", "10h", "10h", "24h", "24h"),
+        "Waits after each failure in a row that may pass; after the last, the delivery has failed.",
+        _are_durations,
+    )
+    jitter: float = _setting(0.2, "By which part of itself each wait varies by chance.", _between(0, 1))
+    lease: float = _setting(30, "Seconds after which a delivery is taken from a worker that died.", _between(1, 60))
+    crashes: int = _setting(3, "Attempts that may kill the process before a delivery is set aside.", _between(1, 1000))
+    breaker: int = _setting(5, "Failures in a row after which a destination is only probed.", _between(1, 1000))
+    disable_after: str = _setting(
+        "5d", "Time of nothing but failure after which a destination is disabled; empty: never.", _DURATION
+    )
+    idle_timeout: float = _setting(60, "Seconds without any progress after which an upload fails.", _between(0.1, 3600))
+    part_threshold: int = _setting(16 * _MIB, "Bytes above which a file is sent in parts.", _between(1, 5 * 1024**3))
+    part_size: int = _setting(16 * _MIB, "Bytes of such a part, at least.", _between(5 * _MIB, 1024**3))
+    parts_at_once: int = _setting(4, "Parts of one file under way at once.", _between(1, 100))
+    retention: str = _setting(
+        "14d",
+        "How long result sets are kept.",
+        demand(re.compile("[1-9][0-9]{0,5}[smhd]").fullmatch, "a duration such as 14d"),
+    )
+    files_per_set: int = _setting(10_000, "Most files in a result set.", _between(1, 1_000_000))
+    bytes_per_set: int = _setting(0, "Most bytes in a result set; 0: no limit.", _between(0, 2**60))
+    webhook_timeout: float = _setting(15, "Seconds for one call of a webhook.", _between(0.01, 3600))
+    public_url: str = _setting(
+        "", "Where customers reach this service, for links in webhooks; empty: links are paths.", _BARE_URL
+    )
 
 
 @dataclass(frozen=True)
@@ -169,6 +219,7 @@ class Settings:
     limits: LimitsSettings = LimitsSettings()
     log: LogSettings = LogSettings()
     verification: VerificationSettings = VerificationSettings()
+    delivery: DeliverySettings = DeliverySettings()
     providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[Name, str] = field(default_factory=dict, repr=False, compare=False)
 

@@ -7,11 +7,11 @@ async with open_destinations(settings) as destinations:
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consignee.catalog import Catalog
 from consignee.clock import timestamp
@@ -25,6 +25,10 @@ from consignee.store import Document, Store
 from consignee.store.documents import discard, fetch
 from consignee.tester import Tester
 from consignee.verification import Report
+
+if TYPE_CHECKING:
+    from consignee.delivery.dispatch import Dispatch, Source
+    from consignee.delivery.result_set import ResultSet
 
 KIND: Final = "destinations"
 
@@ -60,6 +64,11 @@ class Destinations:
         self.store = store
         self.catalog = catalog
         self.health = Health()
+        self.works_again: list[Callable[[str, str], Awaitable[None]]] = []
+        """Who is told, with account and id, of each saved destination whose test went well."""
+        self.deleted: list[Callable[[Destination], Awaitable[None]]] = []
+        """Who is told of each destination that is no more."""
+        self._dispatch: Dispatch | None = None
         self._sealer = sealer
         self._tester = tester
         self._limits = limits
@@ -108,8 +117,46 @@ class Destinations:
         return await self._replace(before, self._remember(after, report))
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
-        """Remove a destination; raises NotFound. Nothing in the bucket is touched."""
+        """Remove a destination, and cancel its deliveries; raises NotFound. Nothing in the bucket is touched."""
+        destination = await self.get(account, id)
         await discard(self.store, KIND, account, id, what="destination")
+        for watcher in self.deleted:
+            await watcher(destination)
+
+    async def deliver(
+        self,
+        account: str,
+        collection_id: str,
+        files: "Iterable[Source]",
+        *,
+        started_at: str = "",
+        ended_at: str = "",
+    ) -> "ResultSet":
+        """Take in a complete result set and have it delivered; on return its files are kept durably, and copied.
+
+        A file is a path, or a pair of its name and its content: bytes, a path, or an asynchronous iterator of bytes. Times are
+        ISO 8601. Raises NotFound, InvalidRequest, StoreError, and what reading a file raises; then nothing is kept.
+        """
+        times = {"started_at": started_at, "ended_at": ended_at}
+        return await self.dispatch.deliver(account, collection_id, files, times)
+
+    @property
+    def dispatch(self) -> "Dispatch":
+        """Collections, result sets and their deliveries."""
+        if self._dispatch is None:
+            raise RuntimeError("this service was opened without deliveries")
+        return self._dispatch
+
+    @dispatch.setter
+    def dispatch(self, dispatch: "Dispatch") -> None:
+        self._dispatch = dispatch
+
+    async def disable(self, destination: Destination) -> None:
+        """Disable a destination, without any test, whatever else was changed meanwhile; raises StoreError."""
+        with suppress(NotFound):
+            while (latest := await self.get(destination.account, destination.id)).enabled:
+                with suppress(Conflict):
+                    await self._save(replace(latest, enabled=False, updated_at=self._timestamp()))
 
     async def test(self, account: str, values: Mapping[str, Any]) -> Report:
         """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""
@@ -184,6 +231,7 @@ class Destinations:
             with suppress(Conflict):
                 saved = await self._save(after)
                 self.health.note(before, saved)
+                await self._tell(before, saved)
                 return saved
             latest = await self.get(before.account, before.id)
             if latest.draft != before.draft:
@@ -194,6 +242,11 @@ class Destinations:
             if after.found == before.found and _same_place(before, after):
                 after = replace(after, found=latest.found)
             before, after = latest, replace(after, revision=latest.revision)
+
+    async def _tell(self, before: Destination, saved: Destination) -> None:
+        if saved.last_test is not None and saved.last_test != before.last_test and saved.last_test["ok"]:
+            for watcher in self.works_again:
+                await watcher(saved.account, saved.id)
 
     async def _save(self, destination: Destination, *, limit: int | None = None) -> Destination:
         saved = replace(destination, revision=destination.revision + 1)

@@ -6,13 +6,15 @@ Redirects are never followed. An answer's body is read up to a limit; what a pro
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Final
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from consignee import egress
@@ -87,10 +89,14 @@ class Parts:
     """Seconds before the second try of a part; twice as many before each further one."""
 
 
+Kept = TypeVar("Kept")
+_KEPT: Final[WeakKeyDictionary[aiohttp.ClientSession, dict[Any, Any]]] = WeakKeyDictionary()
+
+
 class Transport:
     """Sends the requests of one opened bucket. `endpoint_url` is the operator's own for its type, or empty.
 
-    `idle` is how many seconds may pass without any progress, be it of the request or of the answer.
+    `idle` is how many seconds may pass without any progress of the request, and then until the whole answer is there.
     """
 
     def __init__(
@@ -108,41 +114,103 @@ class Transport:
         self._trace = trace
         self._idle = idle
 
-    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Body | None = None) -> Answer:
-        """Send one request, as it is, and return the answer; raises a ProviderFailure if there is none."""
+    @property
+    def proving(self) -> bool:
+        """Whether this is for a connectivity test, which must not lean on what an earlier request was granted."""
+        return self._trace is not None
+
+    def lasting(self, make: Callable[[], Kept]) -> Kept:
+        """Return what `make` returned when it was first asked for with this session: it lives as long as the service does."""
+        kept = _KEPT.setdefault(self._session, {})
+        if make not in kept:
+            kept[make] = make()
+        found: Kept = kept[make]
+        return found
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+        patience: float | None = None,
+    ) -> Answer:
+        """Send one request, as it is, and return the answer; the body's length is added to the headers if it is missing.
+
+        With `patience`, the answer may take that many seconds, as long as some of it comes before each idle limit.
+        Raises a ProviderFailure if there is no answer; what reading the body raises is raised as it is.
+        """
+        passage = _Passage(body, patience or self._idle)
+        between = self._idle if patience else None
         try:
             async with (
-                asyncio.timeout(self._idle) as limit,
+                passage.limit,
                 self._session.request(
                     method,
                     URL(url, encoded=True),
-                    headers=headers,
-                    data=_paced(body, limit, self._idle) if body else None,
+                    headers=passage.headers(headers),
+                    data=passage.payload(),
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._idle),
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._idle, sock_read=between),
                     trace_request_ctx=self._trace,
                 ) as response,
             ):
-                return Answer(response.status, response.headers, await _beginning(response))
+                answer = Answer(response.status, response.headers, await _beginning(response))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # This one's text quotes what was answered, and it holds the signed headers.
-            cause = None if isinstance(error, aiohttp.ClientResponseError) else error
-            raise network_failure(error) from cause
+            if passage.broken is None:
+                # Others quote the URL or what was answered, and both may hold what is secret.
+                raise network_failure(error) from (error if isinstance(error, aiohttp.ClientConnectorError) else None)
+        finally:
+            await passage.end()
+        if passage.broken is not None:
+            raise passage.broken
+        return answer
 
 
-def _paced(body: Body, limit: asyncio.Timeout, idle: float) -> bytes | AsyncIterator[bytes]:
-    """Return what to send; each piece of it that goes out puts the limit off."""
-    payload = body.payload()
-    if isinstance(payload, bytes):
-        return payload
+class _Passage:
+    """A body on its way: each piece that goes out puts the limit off; `broken` is what reading it raised."""
 
-    async def pieces() -> AsyncIterator[bytes]:
-        async for piece in payload:
-            with suppress(RuntimeError):  # the answer came early: there is no limit any more
-                limit.reschedule(asyncio.get_running_loop().time() + idle)
-            yield piece
+    def __init__(self, body: Body | None, idle: float) -> None:
+        self.limit = asyncio.timeout(idle)
+        self.broken: Exception | None = None
+        self._body = body
+        self._idle = idle
+        self._pieces: AsyncGenerator[bytes, None] | None = None
 
-    return pieces()
+    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers, with the length: without it, an iterator would be sent in chunks, which few storages take."""
+        headers = CIMultiDict(given)
+        if self._body is not None:
+            headers.setdefault("Content-Length", str(self._body.length))
+        return headers
+
+    def payload(self) -> bytes | AsyncIterator[bytes] | None:
+        """Return what to send."""
+        payload = self._body.payload() if self._body else None
+        if payload is None or isinstance(payload, bytes):
+            return payload
+        self._pieces = self._paced(payload)
+        return self._pieces
+
+    async def end(self) -> None:
+        """Let go of what the body holds open, if it was not sent to its end."""
+        if self._pieces is not None:
+            with suppress(RuntimeError):  # it is being read: the sender was cancelled, and so is that
+                await self._pieces.aclose()
+
+    async def _paced(self, payload: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        try:
+            async for piece in payload:
+                with suppress(RuntimeError):  # the answer came early: there is no limit any more
+                    self.limit.reschedule(asyncio.get_running_loop().time() + self._idle)
+                yield piece
+        except Exception as error:
+            self.broken = error
+            raise
+        finally:
+            if isinstance(payload, AsyncGenerator):
+                await payload.aclose()
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -1,12 +1,10 @@
 """Google's token endpoint and the parts of Cloud Storage's JSON API that write and delete, strictly.
 
 https://cloud.google.com/storage/docs/json_api/v1 and, for the errors, its page on status codes. Over real sockets, plain
-or with TLS; uploads in one request only.
+or with TLS; uploads in one request, and those in sessions.
 """
 
 import asyncio
-import base64
-import hashlib
 import json
 import secrets
 import socket
@@ -14,15 +12,16 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from datetime import UTC, datetime
 from email.utils import formatdate
 from ssl import SSLContext
-from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from typing import Final, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from fakes.google_answers import JSON, described, failure, is_name
 from fakes.google_oauth import TokenService
+from fakes.google_sessions import Session, Sessions
 from fakes.hostile import HTML
 from fakes.scripted import Answer, Request, Responder, Server, scripted
 
@@ -31,7 +30,7 @@ Right = Literal["create", "delete"]
 Fault = Callable[[Request, Responder], Answer]
 """What goes wrong: from the request and the one who would answer it well, to what is answered."""
 
-_JSON: Final = {"Content-Type": "application/json; charset=UTF-8"}
+_QUERY: Final = {"uploadType", "name"}
 _BILLING: Final = "The billing account for the owning project is disabled in state absent"
 
 
@@ -51,6 +50,8 @@ class Google:
         self.unpaid: set[str] = set()
         self.token_fault: Fault | None = None
         self.storage_fault: Fault | None = None
+        self.sessions = Sessions(now=self.now, finish=self._finish)
+        self._scheme = "http"
 
     def now(self) -> float:
         """Return what Google's clock shows, in seconds since 1970."""
@@ -67,6 +68,7 @@ class Google:
 
     def serving(self, *, tls: SSLContext | None = None) -> AbstractAsyncContextManager[Server]:
         """Serve both, the token endpoint at `/token`."""
+        self._scheme = "https" if tls else "http"
         return scripted(self.answer, tls=tls)
 
     def answer(self, request: Request) -> Answer:
@@ -83,13 +85,19 @@ class Google:
         headers = {"Date": formatdate(self.now(), usegmt=True)}
         if upload_id:
             headers["X-GUploader-UploadID"] = secrets.token_urlsafe(40)
+        else:
+            headers["Connection"] = "close"  # so that no connection stays for what is asked for once in an hour
         return replace(answer, headers={**headers, **answer.headers})
 
     def _storage(self, request: Request) -> Answer:
+        url = urlsplit(request.path)
         email = self.oauth.holder(request.headers.get("authorization", ""))
+        if request.method in ("PUT", "DELETE") and url.path.startswith("/upload/") and "upload_id=" in url.query:
+            # A token is not needed there, but one that is sent must be good.
+            refused = "authorization" in request.headers and email is None
+            return _unauthenticated(request) if refused else self.sessions.answer(url.query, request)
         if email is None:
             return _unauthenticated(request)
-        url = urlsplit(request.path)
         match request.method, *url.path.split("/")[1:]:
             case "POST", "upload", "storage", "v1", "b", bucket, "o":
                 return self._upload(email, unquote(bucket), url.query, request)
@@ -100,17 +108,29 @@ class Google:
     def _upload(self, email: str, bucket: str, query: str, request: Request) -> Answer:
         asked = parse_qsl(query, keep_blank_values=True, errors="strict")
         given = dict(asked)
-        if given.pop("uploadType", "") != "media":
-            return failure(400, "invalid", "Only uploads in one request are served here.")
-        name = given.pop("name", "")
-        if given or len(asked) != 2 or not _is_name(name):
+        if len(asked) != len(given) or given.get("uploadType") not in ("media", "resumable") or given.keys() - _QUERY:
+            return failure(400, "invalid", "Only uploads in one request and in sessions are served here.")
+        if given["uploadType"] == "resumable":
+            named = given.get("name")
+            return self._refused(email, bucket, ["create"]) or self.sessions.begin(
+                email, bucket, named, request, scheme=self._scheme
+            )
+        name = given.get("name", "")
+        if not is_name(name):
             return failure(400, "required" if not name else "invalid", "Required parameter: name")
+        return self._keep(email, bucket, name, request.body, request.headers.get("content-type", ""))
+
+    def _finish(self, session: Session) -> Answer:
+        about = session.about
+        return self._keep(session.email, session.bucket, about["name"], bytes(session.content), about["contentType"])
+
+    def _keep(self, email: str, bucket: str, name: str, content: bytes, kind: str) -> Answer:
         # To replace an object is to delete the one before.
         needed: list[Right] = ["create", "delete"] if name in self.objects.get(bucket, {}) else ["create"]
         if refused := self._refused(email, bucket, needed):
             return refused
-        self.objects[bucket][name] = request.body
-        return Answer(200, _JSON, json.dumps(self._resource(bucket, name, request)).encode())
+        self.objects[bucket][name] = content
+        return described(bucket, name, content, kind=kind, now=self.now())
 
     def _delete(self, email: str, bucket: str, name: str) -> Answer:
         if refused := self._refused(email, bucket, ["delete"]):
@@ -129,33 +149,6 @@ class Google:
                 return failure(403, "forbidden", _no_access(email, right))
         return None
 
-    def _resource(self, bucket: str, name: str, request: Request) -> dict[str, Any]:
-        generation = str(int(self.now() * 1_000_000))
-        at = datetime.fromtimestamp(self.now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return {
-            "kind": "storage#object",
-            "id": f"{bucket}/{name}/{generation}",
-            "selfLink": f"https://www.googleapis.com/storage/v1/b/{bucket}/o/{quote(name, safe='')}",
-            "name": name,
-            "bucket": bucket,
-            "generation": generation,
-            "metageneration": "1",
-            "contentType": request.headers.get("content-type") or "application/octet-stream",
-            "storageClass": "STANDARD",
-            "size": str(len(request.body)),
-            "md5Hash": base64.b64encode(hashlib.md5(request.body).digest()).decode(),
-            "etag": base64.b64encode(generation.encode()).decode(),
-            "timeCreated": at,
-            "updated": at,
-        }
-
-
-def failure(status: int, reason: str, message: str, *, domain: str = "global", **where: str) -> Answer:
-    """Return an error as the JSON API words it."""
-    first = {"message": message, "domain": domain, "reason": reason, **where}
-    body = {"error": {"code": status, "message": message, "errors": [first]}}
-    return Answer(status, _JSON, json.dumps(body, indent=1).encode())
-
 
 _AT_AUTHORIZATION: Final = {"locationType": "header", "location": "Authorization"}
 
@@ -173,11 +166,6 @@ def _no_access(who: str, right: Right) -> str:
         f"{who} does not have {permission} access to the Google Cloud Storage object. "
         f"Permission '{permission}' denied on resource (or it may not exist)."
     )
-
-
-def _is_name(name: str) -> bool:
-    """https://cloud.google.com/storage/docs/objects#naming"""
-    return 1 <= len(name.encode()) <= 1024 and name not in (".", "..") and "\r" not in name and "\n" not in name
 
 
 class Resolver(AbstractResolver):
@@ -220,7 +208,7 @@ def redirected(location: str, *, status: int = 302) -> Fault:
 def lying_json(request: Request, responder: Responder) -> Answer:
     """200 and the description of another object, in another bucket; nothing is done."""
     other: Mapping[str, str] = {"kind": "storage#object", "bucket": "another", "name": "another", "size": "7"}
-    return Answer(200, _JSON, json.dumps(other).encode())
+    return Answer(200, JSON, json.dumps(other).encode())
 
 
 def hanging(request: Request, responder: Responder) -> Answer:

@@ -1,7 +1,8 @@
 """A strict Alibaba Cloud OSS: it checks every signature, keeps what is put, and answers in the vendor's own words.
 
-It takes PUT and DELETE of an object. A bucket is the first label of the host, or with `path_style` the first part of the path,
-which the vendor itself does not offer. The region of the endpoint is what follows `oss-` in the host, or else `region`.
+It takes PUT and DELETE of an object, and uploads in parts. A bucket is the first label of the host, or with `path_style` the
+first part of the path, which the vendor itself does not offer. The region of the endpoint is what follows `oss-` in the host,
+or else `region`.
 """
 
 import asyncio
@@ -15,9 +16,12 @@ from datetime import UTC, datetime, timedelta
 from fakes import oss_access as access
 from fakes import oss_answers as answers
 from fakes.hostile import HTML
-from fakes.oss_access import Place, User
+from fakes.oss_access import Operation, Place, User
 from fakes.oss_answers import Error, Refusal
-from fakes.scripted import Answer, Request, Server, scripted
+from fakes.oss_bodies import Content, converse, crc64
+from fakes.oss_signature import parameters_of
+from fakes.oss_uploads import Uploads
+from fakes.scripted import Answer, Request, Server, listening
 
 
 @dataclass
@@ -32,11 +36,18 @@ class Switches:
     cut_off: bool = False  # in the middle of the answer; what was asked for is done
     redirect: str = ""  # the Location for every request
     lies: bool = False  # a page with 200 and no ETag for every request, and nothing is done
+    only: Callable[[Request], bool] = lambda _: True  # which requests the last five are for
+
+
+_NO_FAULTS = Switches()
 
 
 @dataclass
 class Oss:
-    """A running server: `users` by access key id, `buckets` with their region, `objects` by bucket and key."""
+    """A running server: `users` by access key id, `buckets` with their region, `objects` by bucket and key.
+
+    `stored` has the length and the MD5 of each piece that an object was sent in, also if its bytes are not kept.
+    """
 
     server: Server
     users: dict[str, User]
@@ -44,7 +55,10 @@ class Oss:
     region: str
     path_style: bool
     clock: Callable[[], datetime]
+    keeps_contents: bool = True
     objects: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    stored: dict[str, dict[str, list[Content]]] = field(default_factory=dict)
+    uploads: Uploads = field(default_factory=Uploads)
     switches: Switches = field(default_factory=Switches)
 
     @property
@@ -62,48 +76,82 @@ class Oss:
         """All that was asked, refused or not."""
         return self.server.requests
 
+    @property
+    def unfinished(self) -> list[str]:
+        """The keys of all uploads in parts that are neither completed nor aborted."""
+        return sorted(upload.place.key for upload in self.uploads.unfinished.values())
+
     def now(self) -> datetime:
         """Return the time by the server's clock."""
         return self.clock() + self.switches.clock_offset
 
-    def respond(self, request: Request) -> Answer:
+    def respond(self, request: Request, content: Content) -> Answer:
         """Do what the request asks for, unless it is refused or a fault is switched on."""
+        self.requests.append(request)
         request_id = f"{len(self.requests):024X}"
-        if self.switches.lies:
+        faults = self.switches if self.switches.only(request) else _NO_FAULTS
+        if faults.lies:
             return Answer(200, {"Content-Type": "text/html"}, HTML)
-        if self.switches.redirect:
-            return answers.plain(307, request_id, {"Location": self.switches.redirect})
+        if faults.redirect:
+            return answers.plain(307, request_id, {"Location": faults.redirect})
         try:
-            answer = self._done(request, request_id)
+            if faults.error:
+                raise Refusal(faults.error)
+            answer = self._done(request, content, request_id)
         except Refusal as refusal:
             answer = answers.refused(refusal, request_id=request_id, host=request.headers.get("host", ""))
-        return self._delivered(answer)
+        return _delivered(answer, faults)
 
-    def _delivered(self, answer: Answer) -> Answer:
-        if self.switches.cut_off:
-            return Answer(raw=_half(answer))
-        if self.switches.delay:
-            return Answer(raw=_late(answer, self.switches.delay))
-        return answer
-
-    def _done(self, request: Request, request_id: str) -> Answer:
-        if self.switches.error:
-            raise Refusal(self.switches.error)
+    def _done(self, request: Request, content: Content, request_id: str) -> Answer:
         place = access.place_in(request, path_style=self.path_style, region=self.region)
-        self._admit(request, place)
-        objects = self.objects.setdefault(place.bucket, {})
-        if request.method == "DELETE":
-            objects.pop(place.key, None)
-            return answers.plain(204, request_id)
-        access.check_digest(request)
-        objects[place.key] = request.body
-        return answers.plain(200, request_id, {"ETag": f'"{hashlib.md5(request.body).hexdigest().upper()}"'})
+        operation = self._admitted(request, place)
+        access.check_digest(request, content.md5)
+        asked = parameters_of(request)
+        match operation:
+            case Operation.PUT:
+                return answers.plain(200, request_id, self._store(place, [content]) | {"ETag": content.etag})
+            case Operation.DELETE:
+                self._remove(place)
+            case Operation.BEGIN:
+                elements = {"Bucket": place.bucket, "Key": place.key, "UploadId": self.uploads.begin(place)}
+                return answers.told(request_id, "InitiateMultipartUploadResult", elements)
+            case Operation.ADD:
+                self.uploads.add(place, asked["uploadId"], asked["partNumber"], content)
+                return answers.plain(200, request_id, _crc(content) | {"ETag": content.etag})
+            case Operation.COMPLETE:
+                parts = self.uploads.complete(place, asked["uploadId"], request.body)
+                return self._completed(place, parts, request_id)
+            case Operation.ABORT:
+                self.uploads.abort(place, asked["uploadId"])
+        return answers.plain(204, request_id)
 
-    def _admit(self, request: Request, place: Place) -> None:
+    def _completed(self, place: Place, parts: list[Content], request_id: str) -> Answer:
+        etag = f'"{hashlib.md5(b"".join(part.md5 for part in parts)).hexdigest().upper()}-{len(parts)}"'
+        elements = {"Location": f"{self.url}{place.resource}", "Bucket": place.bucket, "Key": place.key, "ETag": etag}
+        headers = self._store(place, parts) | {"ETag": etag}
+        return answers.told(request_id, "CompleteMultipartUploadResult", elements, headers)
+
+    def _store(self, place: Place, pieces: list[Content]) -> dict[str, str]:
+        """Put the object in place; return the header that tells its checksum."""
+        self.stored.setdefault(place.bucket, {})[place.key] = [replace(piece, data=None) for piece in pieces]
+        objects = self.objects.setdefault(place.bucket, {})
+        objects.pop(place.key, None)
+        if not self.keeps_contents:
+            return {}
+        objects[place.key] = b"".join(piece.data or b"" for piece in pieces)
+        return {"x-oss-hash-crc64ecma": str(crc64(objects[place.key]))}
+
+    def _remove(self, place: Place) -> None:
+        for kept in (self.objects, self.stored):
+            kept.setdefault(place.bucket, {}).pop(place.key, None)
+
+    def _admitted(self, request: Request, place: Place) -> Operation:
         user = access.signer_of(request, place, users=self.users, now=self.now())
         access.check_account(request, place, user)
         self._check_bucket(place)
-        access.check_operation(request, replace(user, may_delete=user.may_delete and not self.switches.no_delete))
+        operation = access.operation_of(request)
+        access.check_right(operation, replace(user, may_delete=user.may_delete and not self.switches.no_delete))
+        return operation
 
     def _check_bucket(self, place: Place) -> None:
         if place.bucket not in self.buckets:
@@ -112,6 +160,18 @@ class Oss:
         if region != place.region:
             endpoint = f"oss-{region}.aliyuncs.com"
             raise Refusal(answers.OTHER_ENDPOINT, {"Bucket": place.bucket, "Endpoint": endpoint})
+
+
+def _crc(content: Content) -> dict[str, str]:
+    return {} if content.crc is None else {"x-oss-hash-crc64ecma": str(content.crc)}
+
+
+def _delivered(answer: Answer, faults: Switches) -> Answer:
+    if faults.cut_off:
+        return Answer(raw=_half(answer))
+    if faults.delay:
+        return Answer(raw=_late(answer, faults.delay))
+    return answer
 
 
 async def _half(answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -133,8 +193,16 @@ async def oss_server(
     path_style: bool = False,
     tls: ssl.SSLContext | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    keeps_contents: bool = True,
 ) -> AsyncIterator[Oss]:
-    """Run a server on a free port: `users` by access key id, and the region of each bucket."""
-    async with scripted(lambda request: running.respond(request), tls=tls) as server:
-        running = Oss(server, dict(users), dict(buckets), region, path_style, clock)
+    """Run a server on a free port: `users` by access key id, and the region of each bucket.
+
+    Without `keeps_contents` it has lengths and digests alone, and tells no CRC: for large files in little memory.
+    """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await converse(reader, writer, running.respond, lambda head: keeps_contents or head.method == "POST")
+
+    async with listening(handle, tls=tls) as server:
+        running = Oss(server, dict(users), dict(buckets), region, path_style, clock, keeps_contents)
         yield running

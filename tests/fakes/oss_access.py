@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from ipaddress import ip_address
 from urllib.parse import unquote_to_bytes
 
@@ -37,8 +37,25 @@ class User:
     secret: str
     may_put: bool = True
     may_delete: bool = True
+    may_abort: bool = True
     disabled: bool = False
     inactive: bool = False
+
+
+class Operation(Enum):
+    """What the fake can do."""
+
+    PUT, DELETE, BEGIN, ADD, COMPLETE, ABORT = range(6)
+
+
+_OPERATIONS = {
+    ("PUT", frozenset[str]()): Operation.PUT,
+    ("DELETE", frozenset[str]()): Operation.DELETE,
+    ("POST", frozenset({"uploads"})): Operation.BEGIN,
+    ("PUT", frozenset({"partNumber", "uploadId"})): Operation.ADD,
+    ("POST", frozenset({"uploadId"})): Operation.COMPLETE,
+    ("DELETE", frozenset({"uploadId"})): Operation.ABORT,
+}
 
 
 @dataclass(frozen=True)
@@ -171,17 +188,24 @@ def check_account(request: Request, place: Place, user: User) -> None:
         raise Refusal(answers.USER_DISABLE, {"BucketName": place.bucket})
 
 
-def check_operation(request: Request, user: User) -> None:
-    """Refuse what isn't PUT or DELETE of an object, and what the user has no right to."""
-    if request.method not in ("PUT", "DELETE"):
+def operation_of(request: Request) -> Operation:
+    """Return what the request asks for; refuses what the fake doesn't have."""
+    if request.method not in ("PUT", "POST", "DELETE"):
         raise Refusal(answers.METHOD_NOT_ALLOWED, {"Method": request.method})
-    if any(not name.startswith("x-oss-") for name in parameters_of(request)):
+    names = frozenset(name for name in parameters_of(request) if not name.startswith("x-oss-"))
+    if (request.method, names) not in _OPERATIONS:
         raise Refusal(answers.NOT_IMPLEMENTED)
-    if not (user.may_put if request.method == "PUT" else user.may_delete):
+    return _OPERATIONS[request.method, names]
+
+
+def check_right(operation: Operation, user: User) -> None:
+    """Refuse what the user has no right to: all parts of an upload are of the right to put, but to abort it is one of its own."""
+    rights = {Operation.DELETE: user.may_delete, Operation.ABORT: user.may_abort}
+    if not rights.get(operation, user.may_put):
         raise Refusal(answers.ACCESS_DENIED)
 
 
-def check_digest(request: Request) -> None:
+def check_digest(request: Request, md5: bytes) -> None:
     """Refuse a body that isn't the one of its Content-MD5."""
     if (given := request.headers.get("content-md5")) is None:
         return
@@ -189,5 +213,5 @@ def check_digest(request: Request) -> None:
         digest = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
         digest = b""
-    if digest != hashlib.md5(request.body).digest():
+    if digest != md5:
         raise Refusal(answers.INVALID_DIGEST, {"Content-MD5": given})

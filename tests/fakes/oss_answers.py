@@ -31,6 +31,26 @@ INVALID_REGION = Error(400, "InvalidArgument", "Invalid signing region in Author
 INVALID_PRODUCT = Error(400, "InvalidArgument", "Invalid signing product in Authorization header.", "0002-00000227")
 INVALID_DATE = Error(400, "InvalidArgument", "Invalid signing date in Authorization header.")
 INVALID_ARGUMENT = Error(400, "InvalidArgument", "The signature of the request is not valid.")
+INVALID_PART_NUMBER = Error(400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive.")
+INVALID_PART = Error(
+    400,
+    "InvalidPart",
+    "One or more of the specified parts could not be found or the specified entity tag might not have matched the "
+    "part's entity tag.",
+)
+INVALID_PART_ORDER = Error(
+    400,
+    "InvalidPartOrder",
+    "The list of parts was not in ascending order. Parts list must specified in order by part number.",
+    "0042-00000209",
+)
+ENTITY_TOO_SMALL = Error(
+    400, "EntityTooSmall", "Your proposed upload smaller than the minimum allowed size.", "0042-00000213"
+)
+ENTITY_TOO_LARGE = Error(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
+MALFORMED_XML = Error(
+    400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema."
+)
 
 ACCESS_DENIED = Error(
     403, "AccessDenied", "You have no right to access this object because of bucket acl.", "0003-00000001"
@@ -78,6 +98,11 @@ IN_DEBT_OVERDUE = Error(403, "InDebtOverdue", "Current user is indebted Overdue.
 BUCKET_DISABLE = Error(403, "BucketDisable", "BucketDisable")
 
 NO_SUCH_BUCKET = Error(404, "NoSuchBucket", "The specified bucket does not exist.", "0015-00000101")
+NO_SUCH_UPLOAD = Error(
+    404,
+    "NoSuchUpload",
+    "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
+)
 METHOD_NOT_ALLOWED = Error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 QPS_LIMIT_EXCEEDED = Error(429, "QpsLimitExceeded", "Please reduce your request rate.")
 INTERNAL_ERROR = Error(500, "InternalError", "We encountered an internal error. Please try again.")
@@ -112,6 +137,12 @@ def plain(status: int, request_id: str, headers: Mapping[str, str] | None = None
     return Answer(status, _common(request_id) | dict(headers or {}))
 
 
+def told(request_id: str, root: str, elements: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:
+    """Return a success with a document."""
+    named = _common(request_id) | {"Content-Type": "application/xml"} | dict(headers or {})
+    return Answer(200, named, _document(root, elements))
+
+
 def refused(refusal: Refusal, *, request_id: str, host: str) -> Answer:
     """Return the answer for a refused request."""
     error = refusal.error
@@ -126,9 +157,12 @@ def refused(refusal: Refusal, *, request_id: str, host: str) -> Answer:
     if error.ec:
         elements |= {"EC": error.ec, "RecommendDoc": f"https://api.aliyun.com/troubleshoot?q={error.ec}"}
         headers["x-oss-ec"] = error.ec
+    return Answer(error.status, headers, _document("Error", elements))
+
+
+def _document(root: str, elements: Mapping[str, str]) -> bytes:
     lines = [f"  <{name}>{escape(value)}</{name}>" for name, value in elements.items()]
-    body = "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', "<Error>", *lines, "</Error>", ""])
-    return Answer(error.status, headers, body.encode())
+    return "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f"<{root}>", *lines, f"</{root}>", ""]).encode()
 
 
 def _common(request_id: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from consignee.outlets import open_outlets
 from consignee.providers import Bucket, Provider
 from consignee.settings import Settings
 from consignee.verification import verify
+from live.delivering import delivered
 from providers.opening import COMMON, draft_of, opened
 
 NAMES: Final = ("plain", "a b+c%20d~.txt", "ünï/cödé", ".hidden", "empty")
@@ -70,6 +71,7 @@ async def exercise(provider: Provider, fields: Mapping[str, Any], settings: Sett
         for name in (*NAMES, "absent"):
             await bucket.delete(folder + name)
     await _verified(provider, fields, settings)
+    await delivered(provider, fields, settings)
     return [difference async for difference in _differences(provider, fields, settings)]
 
 

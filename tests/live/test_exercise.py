@@ -33,13 +33,17 @@ async def test_it_passes_on_swift_and_cleans_up(swift: StorageServer) -> None:
     before = await swift.keys("test:tester", "demo-bucket")
     assert await exercise(discover()["s3"], S3_FIELDS, loopback(s3=swift.url)) == []
     assert await swift.keys("test:tester", "demo-bucket") == before
+    uploads = swift.checked("test:tester", "GET", "/demo-bucket", query={"uploads": ""}).body
+    assert b"<Upload>" not in uploads
 
 
 async def test_it_passes_on_azurite_and_cleans_up(azurite: AzuriteServer) -> None:
+    before = await azurite.blobs("demoaccount", "demo-container")
     account, key = next(iter(azurite.accounts.items()))
     fields = {**COMMON, "type": "azure", "azure_account_name": account, "azure_account_key": key}
     settings = loopback(azure=f"{azurite.url}/{{account}}")
     assert await exercise(discover()["azure"], {**fields, "azure_container_name": "demo-container"}, settings) == []
+    assert await azurite.blobs("demoaccount", "demo-container") == before
 
 
 async def test_a_difference_is_told_and_a_failure_raised(swift: StorageServer, monkeypatch: pytest.MonkeyPatch) -> None:

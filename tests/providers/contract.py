@@ -2,12 +2,10 @@
 
 import asyncio
 import hashlib
-import os
-import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 import pytest
 from aiohttp.abc import AbstractResolver
@@ -16,7 +14,10 @@ from consignee.body import Body, BytesBody
 from consignee.errors import AccessDenied, BucketNotFound, CredentialsRejected
 from consignee.providers import Bucket, Provider
 from consignee.settings import Settings
+from consignee.transport import Parts
+from providers.large import LargeBodies
 from providers.opening import Fields, opened
+from providers.remnants import assert_nothing_stays, open_sockets
 
 ODD_KEYS = (
     "a folder/a name with spaces.txt",
@@ -33,11 +34,20 @@ ODD_KEYS = (
 )
 
 
+async def _none() -> list[str]:
+    return []
+
+
+SMALL_PARTS: Final = Parts(threshold=262_144, size=262_144, at_once=2, pause=0.01)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A provider with a working destination, what makes it fail, and a way to look into the bucket.
 
     `forbidding` is the provider to use with `no_delete`, if it is another; `longest` is what a key may have, in bytes.
+    `parts` says how large bodies are sent, and `unfinished` lists the keys of uploads in parts that are neither completed nor
+    aborted, where the server can.
     """
 
     provider: Provider
@@ -51,15 +61,20 @@ class Subject:
     forbidding: Provider | None = None
     resolver: AbstractResolver | None = field(default=None)
     longest: int = 1024
+    parts: Parts = SMALL_PARTS
+    unfinished: Callable[[], Awaitable[list[str]]] = _none
 
     def open(self, **changes: str) -> AbstractAsyncContextManager[Bucket]:
         """Open the bucket, with some fields changed."""
-        return opened(self.provider, {**self.fields, **changes}, self.settings, resolver=self.resolver)
+        return self._opened(self.provider, changes)
 
     def open_forbidding(self) -> AbstractAsyncContextManager[Bucket]:
         """Open the bucket with a key that may write but not delete."""
-        provider = self.forbidding or self.provider
-        return opened(provider, {**self.fields, **self.no_delete}, self.settings, resolver=self.resolver)
+        return self._opened(self.forbidding or self.provider, self.no_delete)
+
+    def _opened(self, provider: Provider, changes: Fields) -> AbstractAsyncContextManager[Bucket]:
+        fields = {**self.fields, **changes}
+        return opened(provider, fields, self.settings, resolver=self.resolver, parts=self.parts)
 
 
 class StreamedBody(Body):
@@ -79,6 +94,9 @@ class StreamedBody(Body):
             yield part[offset:]
             offset = max(0, offset - len(part))
 
+    async def part(self, offset: int, length: int) -> Body:
+        return StreamedBody(b"".join(self._parts)[offset : offset + length])
+
 
 class StalledBody(Body):
     """A body that stops after its first bytes; `begun` is set when they were asked for."""
@@ -95,26 +113,11 @@ class StalledBody(Body):
         yield b"x" * 10
         await asyncio.Event().wait()
 
-
-def open_sockets() -> set[tuple[int, int]]:
-    """Return the sockets that this process holds, each by its descriptor and inode."""
-    return {(number, found.st_ino) for number, found in _descriptors() if stat.S_ISSOCK(found.st_mode)}
+    async def part(self, offset: int, length: int) -> Body:
+        return self
 
 
-def _descriptors() -> Iterator[tuple[int, os.stat_result]]:
-    for name in os.listdir("/dev/fd"):
-        with suppress(OSError):
-            yield int(name), os.fstat(int(name))
-
-
-async def assert_nothing_stays(tasks: set[asyncio.Task[Any]], sockets: set[tuple[int, int]]) -> None:
-    """Wait until there is no task and no socket but these; the other end of a connection takes a moment to notice."""
-    async with asyncio.timeout(5):
-        while asyncio.all_tasks() - tasks or open_sockets() - sockets:
-            await asyncio.sleep(0.01)
-
-
-class BucketContract:
+class BucketContract(LargeBodies):
     """Inherit this, and give it a `subject`."""
 
     async def test_what_is_put_is_there_byte_for_byte(self, subject: Subject) -> None:

@@ -12,6 +12,7 @@ from consignee.destination import Draft
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Bucket, Provider
 from consignee.settings import EgressSettings, ProviderSettings, Settings
+from consignee.transport import Parts
 
 Fields = Mapping[str, Any]
 COMMON: Final[dict[str, Any]] = {"name": "Mine", "enabled": True}
@@ -47,9 +48,12 @@ async def opened(
     *,
     found: Mapping[str, str] | None = None,
     resolver: AbstractResolver | None = None,
+    parts: Parts | None = None,
 ) -> AsyncIterator[Bucket]:
-    """Yield the open bucket of a destination with these fields."""
+    """Yield the open bucket of a destination with these fields; `parts` says how large bodies are sent."""
     async with open_outlets(settings, resolver=resolver) as outlets:
         draft = draft_of(provider, fields, settings)
-        async with provider.open(draft, found or {}, outlets.transport(provider)) as bucket:
+        transport = outlets.transport(provider)
+        transport.parts = parts or transport.parts
+        async with provider.open(draft, found or {}, transport) as bucket:
             yield bucket

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from consignee.errors import AccessDenied, ClockSkew, CredentialsRejected
-from consignee.providers.azure import AZURE, BY_CODE
+from consignee.providers.azure_errors import AZURE, BY_CODE
 from consignee.transport import Answer
 from providers.test_s3_errors import MESSAGE, NOW, answer, assert_clean
 

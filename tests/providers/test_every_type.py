@@ -15,9 +15,9 @@ from fakes import hostile
 from fakes.certificates import Authority
 from fakes.google import Fault, Google
 from fakes.leading import LeadingResolver
-from providers.contract import assert_nothing_stays, open_sockets
 from providers.kinds import EMAIL, KINDS, Kind, steps, verified
 from providers.opening import loopback, opened
+from providers.remnants import assert_nothing_stays, open_sockets
 from proving import LONG, SCENARIOS, SHORT
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

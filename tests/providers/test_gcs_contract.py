@@ -17,6 +17,7 @@ from fakes.google_oauth import private_key
 from fakes.leading import LeadingResolver
 from providers.contract import BucketContract, Subject
 from providers.opening import COMMON, loopback
+from providers.test_s3_contract import unfinished
 
 TESTER, BUCKET = "test:tester", "demo-bucket"
 WRITER, CREATOR = (f"{name}@demo-project.iam.gserviceaccount.com" for name in ("writer", "creator"))
@@ -34,6 +35,7 @@ def hmac_subject(server: StorageServer, settings: Settings, resolver: AbstractRe
         no_delete={"gcs_access_key": "test:nodelete", "gcs_secret_key": "testing2"},
         keys=partial(server.keys, TESTER, BUCKET),
         read=partial(server.read, TESTER, BUCKET),
+        unfinished=unfinished(server, TESTER, BUCKET),
         resolver=resolver,
     )
 
@@ -49,6 +51,9 @@ def account_subject(google: Google, settings: Settings, resolver: AbstractResolv
     async def read(key: str) -> bytes:
         return objects[key]
 
+    async def unfinished() -> list[str]:
+        return google.sessions.unfinished()
+
     def given(content: dict[str, str]) -> dict[str, str]:
         return {"gcs_service_account_json": json.dumps(content, indent=2)}
 
@@ -62,6 +67,7 @@ def account_subject(google: Google, settings: Settings, resolver: AbstractResolv
         keys=keys,
         read=read,
         resolver=resolver,
+        unfinished=unfinished,
     )
 
 

@@ -35,6 +35,9 @@ def oss_subject(server: Oss, settings: Settings, resolver: AbstractResolver | No
     async def read(key: str) -> bytes:
         return server.objects[BUCKET][key]
 
+    async def unfinished() -> list[str]:
+        return server.unfinished
+
     return Subject(
         provider=oss.PROVIDER,
         fields=FIELDS,
@@ -46,6 +49,7 @@ def oss_subject(server: Oss, settings: Settings, resolver: AbstractResolver | No
         read=read,
         resolver=resolver,
         longest=1023,
+        unfinished=unfinished,
     )
 
 

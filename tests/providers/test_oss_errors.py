@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from consignee.errors import AccessDenied, ClockSkew, ProviderError, WrongRegion
-from consignee.providers.oss import BY_CODE, OSS
+from consignee.providers.oss_errors import BY_CODE, OSS
 from consignee.transport import Answer
 from providers.test_s3_errors import MESSAGE, NOW, answer, assert_clean
 

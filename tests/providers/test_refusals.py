@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from consignee.errors import ProviderFailure
-from consignee.providers import azure, gcs, gcs_json, oss
+from consignee.providers import gcs, gcs_json
+from consignee.providers.azure_errors import AZURE
+from consignee.providers.oss_errors import OSS
 from consignee.providers.refusals import BY_STATUS, Dialect
 from consignee.providers.s3_errors import S3
 from consignee.transport import Answer
@@ -21,8 +23,8 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
     "s3": S3,
     "gcs by HMAC": gcs.XML,
     "gcs by account": gcs_json.JSON,
-    "azure": azure.AZURE,
-    "oss": oss.OSS,
+    "azure": AZURE,
+    "oss": OSS,
 }
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 

@@ -1,5 +1,8 @@
 """The contract over the S3 protocol, against servers that check signatures: by each way in which a bucket is named."""
 
+import asyncio
+import xml.etree.ElementTree as ET
+from collections.abc import Awaitable, Callable
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -8,6 +11,7 @@ import pytest
 from consignee.demo.storage import StorageServer
 from consignee.providers import s3, s3compatible
 from consignee.settings import Settings
+from consignee.transport import Parts
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer
 from fakes.resolver import FixedResolver
@@ -15,6 +19,16 @@ from providers.contract import BucketContract, Subject
 from providers.opening import S3_FIELDS, Fields, loopback
 
 TESTER = "test:tester"
+
+
+def unfinished(server: StorageServer, user: str, bucket: str) -> Callable[[], Awaitable[list[str]]]:
+    """Return what lists the uploads in parts that the server still waits for."""
+
+    def listed() -> list[str]:
+        found = ET.fromstring(server.checked(user, "GET", f"/{bucket}", query={"uploads": ""}).body)
+        return [upload.findtext("{*}Key") or "" for upload in found.iterfind("{*}Upload")]
+
+    return lambda: asyncio.to_thread(listed)
 
 
 def s3_subject(server: StorageServer, settings: Settings, bucket: str = "demo-bucket") -> Subject:
@@ -28,6 +42,7 @@ def s3_subject(server: StorageServer, settings: Settings, bucket: str = "demo-bu
         no_delete={"s3_access_key_id": "test:nodelete", "s3_secret_access_key": "testing2"},
         keys=partial(server.keys, TESTER, bucket),
         read=partial(server.read, TESTER, bucket),
+        unfinished=unfinished(server, TESTER, bucket),
         resolver=FixedResolver({"s3.localhost": ["127.0.0.1"], "*.s3.localhost": ["127.0.0.1"]}),
     )
 
@@ -123,4 +138,6 @@ class TestPolicies(BucketContract):
             no_delete={"s3_access_key_id": nodelete_id, "s3_secret_access_key": nodelete_secret},
             keys=partial(moto_iam.server.keys, key_id, moto_iam.bucket),
             read=partial(moto_iam.server.read, key_id, moto_iam.bucket),
+            unfinished=unfinished(moto_iam.server, key_id, moto_iam.bucket),
+            parts=Parts(threshold=5 * 1024**2, size=5 * 1024**2, at_once=2),
         )

@@ -16,6 +16,14 @@ TESTED = {
         "left_behind": None,
     },
 }
+WELL = {
+    "state": "ok",
+    "failures": 0,
+    "failing_since": None,
+    "next_probe_at": None,
+    "attention": None,
+    "log": [],
+}
 FAILED_STEP = {
     "step": "upload",
     "ok": False,
@@ -92,6 +100,7 @@ def _destination(endpoint: str, bucket: str) -> dict[str, Any]:
         "created_at": "TIME",
         "updated_at": "TIME",
         "last_test": TESTED,
+        "deliveries": WELL,
     }
 
 

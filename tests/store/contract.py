@@ -40,6 +40,12 @@ class StoreContract:
         assert found is not None
         assert found.data == {"list": [1]}
 
+    async def test_a_list_can_be_of_those_whose_ids_begin_alike(self, store: Store) -> None:
+        for id_ in ("ab.2", "a.1", "ab.1", "b.ab."):
+            await store.save(KIND, "a", id_, {})
+        assert [one.id for one in await store.list(KIND, "a", prefix="ab.")] == ["ab.2", "ab.1"]
+        assert await store.list(KIND, "b", prefix="ab.") == []
+
     async def test_accounts_and_kinds_are_apart(self, store: Store) -> None:
         await store.save(KIND, "a", "1", {"of": "a"})
         await store.save(KIND, "b", "1", {"of": "b"})

@@ -1,11 +1,13 @@
 """The service over HTTP, on a store of its own and a storage in memory."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
@@ -82,3 +84,45 @@ async def created(client: Client, **fields: Any) -> dict[str, Any]:
     assert response.status == 200, answer
     destination: dict[str, Any] = answer["destination"]
     return destination
+
+
+async def collected(client: Client, *destination_ids: str, **fields: Any) -> str:
+    """Create a collection with these destinations and return its path."""
+    fields = {"name": "Reports", "destination_ids": [*destination_ids], **fields}
+    answer = await (await client.post("/collections", json=fields)).json()
+    return f"/collections/{answer['collection']['id']}"
+
+
+def form(files: Mapping[str, bytes], /, **fields: str) -> FormData:
+    """Return the body of a result set with these files and fields."""
+    data = FormData(quote_fields=False, default_to_multipart=True)
+    for name, content in files.items():
+        data.add_field("file", content, filename=name, content_type="application/octet-stream")
+    for field, value in fields.items():
+        data.add_field(field, value)
+    return data
+
+
+async def sent(client: Client, collection: str, files: Mapping[str, bytes], **fields: str) -> dict[str, Any]:
+    """Send a result set to a collection's path and return it as answered."""
+    response = await client.post(f"{collection}/results", data=form(files, **fields))
+    answer = await response.json()
+    assert response.status == 200, answer
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+async def rested(client: Client, collection: str, number: int = 1) -> dict[str, Any]:
+    """Return a result set when none of its deliveries waits to be begun or is under way."""
+    async with asyncio.timeout(20):
+        while True:
+            result: dict[str, Any] = (await (await client.get(f"{collection}/results/{number}")).json())["result"]
+            if not {one["status"] for one in result["destination_status"].values()} & {"pending", "uploading"}:
+                return result
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def incoming(settings: Settings) -> Path:
+    """Where files lie as long as they are not whole."""
+    return Path(settings.store.path) / "spool" / "incoming"

@@ -1,7 +1,10 @@
 """Collections over HTTP."""
 
 import asyncio
+import base64
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from .conftest import Client, Start
 from .conftest import created as destination
 
 AS_BOB = {"X-API-Key": "key-b"}
+SECRET = "notification_webhook_secret"
 
 
 async def created(client: Client, **fields: Any) -> dict[str, Any]:
@@ -31,6 +35,9 @@ async def test_a_collection_is_answered_in_the_shape_clients_know(client: Client
     assert collection == {
         "name": "Reports",
         "destination_ids": [where],
+        "notification_webhook": None,
+        "manifest": False,
+        "secrets_set": [],
         "results_count": 0,
         "next_result_set_id": 1,
     }
@@ -55,6 +62,10 @@ async def test_a_form_names_destinations_in_one_string(client: Client) -> None:
         ({"name": "x", "destination_ids": ["FFFFFFFF"]}, {"destination_ids"}),
         ({"name": "x", "destination_ids": ["0"] * 101}, {"destination_ids"}),
         ({"name": "x" * 201, "destination_ids": []}, {"name"}),
+        (
+            {"name": "", "notification_webhook": "x", "notification_webhook_secret": "x", "manifest": "x"},
+            {"name", "destination_ids", "notification_webhook", "notification_webhook_secret", "manifest"},
+        ),
     ],
 )
 async def test_wrong_fields_are_named_at_once(client: Client, fields: dict[str, Any], wrong: set[str]) -> None:
@@ -63,6 +74,41 @@ async def test_wrong_fields_are_named_at_once(client: Client, fields: dict[str, 
     assert (response.status, answer["request_info"]["code"]) == (400, "invalid_request")
     assert set(answer["errors"]) == wrong
     assert all(isinstance(text, str) for texts in answer["errors"].values() for text in texts)
+
+
+async def test_a_new_webhooks_secret_is_shown_exactly_once(client: Client) -> None:
+    made = await created(client, notification_webhook="https://hooks.example.com/a", manifest=True)
+    secret = made.pop(SECRET)
+    assert len(base64.b64decode(secret.removeprefix("whsec_"), validate=True)) == 32
+    assert (made["notification_webhook"], made["manifest"]) == ("https://hooks.example.com/a", True)
+    assert made["secrets_set"] == [SECRET]
+    path = f"/collections/{made['id']}"
+    assert (await (await client.get(path)).json())["collection"] == made
+    assert (await (await client.get("/collections")).json())["collections"] == [made]
+    for fields in ({"name": "Another"}, {SECRET: ""}, {"notification_webhook": "https://hooks.example.com/b"}):
+        answer = await (await client.put(path, json=fields)).text()
+        assert "whsec_" not in answer
+        assert json.loads(answer)["collection"]["secrets_set"] == [SECRET]
+    assert secret.removeprefix("whsec_") not in await (await client.get(path)).text()
+
+
+async def test_a_secret_of_ones_own_is_never_answered(client: Client) -> None:
+    """Not even where the rest of the request is wrong."""
+    given = "whsec_" + base64.b64encode(b"a canary of twenty-four b").decode()
+    fields = {"name": "x", "destination_ids": "", "notification_webhook": "https://hooks.example.com", SECRET: given}
+    for wrong in ({}, {"name": ""}, {SECRET: given + "!"}):
+        answer = await (await client.post("/collections", data={**fields, **wrong})).text()
+        assert given[6:] not in answer
+    assert (await (await client.get("/collections")).json())["collections"][0]["secrets_set"] == [SECRET]
+
+
+async def test_a_form_sets_and_ends_a_webhook_and_the_manifest(client: Client) -> None:
+    form = {"name": "x", "destination_ids": "", "notification_webhook": "https://hooks.example.com", "manifest": "1"}
+    made = (await (await client.post("/collections", data=form)).json())["collection"]
+    assert (made["notification_webhook"], made["manifest"]) == ("https://hooks.example.com", True)
+    ended = {"notification_webhook": "", "manifest": "0"}
+    after = (await (await client.put(f"/collections/{made['id']}", data=ended)).json())["collection"]
+    assert (after["notification_webhook"], after["manifest"], after["secrets_set"]) == (None, False, [SECRET])
 
 
 async def test_anothers_destination_is_one_that_does_not_exist(client: Client) -> None:
@@ -156,9 +202,14 @@ async def test_of_two_updates_at_once_one_wins_and_the_other_conflicts(client: C
     assert {response.status for response in responses} == {200, 409}
 
 
-async def test_collections_survive_a_restart(start: Start) -> None:
+async def test_collections_survive_a_restart(start: Start, settings: Settings) -> None:
+    """And no file of the store holds a secret as it is."""
     client = await start()
-    made = await created(client)
+    made = await created(client, notification_webhook="https://hooks.example.com")
+    secret = made.pop(SECRET)
     await client.close()
     again = await start()
     assert (await (await again.get(f"/collections/{made['id']}")).json())["collection"] == made
+    files = [path.read_text() for path in Path(settings.store.path).iterdir() if path.is_file()]
+    assert any(made["id"] in text for text in files)
+    assert not any(secret[6:] in text for text in files)

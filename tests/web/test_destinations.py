@@ -18,6 +18,14 @@ from consignee.web.keys import DESTINATIONS
 
 from .conftest import FIELDS, Client, Start, created
 
+WELL = {
+    "state": "ok",
+    "failures": 0,
+    "failing_since": None,
+    "next_probe_at": None,
+    "attention": None,
+    "log": [],
+}
 OWN = {"memory_bucket_name": "bucket", "memory_path_prefix": None, "secrets_set": ["memory_secret"]}
 
 
@@ -33,7 +41,7 @@ async def test_a_created_destination_is_answered_in_the_shape_clients_know(clien
     assert [step["step"] for step in destination["last_test"]["connectivity"]["steps"]] == ["upload", "delete"]
     times = {name: destination.pop(name) for name in ("id", "last_test", "created_at", "updated_at")}
     assert times["created_at"] == times["updated_at"] and times["created_at"].endswith("Z")
-    assert destination == {"name": "Mine", "type": "memory", "enabled": True, "used_by": 0, **OWN}
+    assert destination == {"name": "Mine", "type": "memory", "enabled": True, "used_by": 0, "deliveries": WELL, **OWN}
 
 
 async def test_the_other_spelling_of_the_route_creates_too(client: Client) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,11 +31,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:
-    throwaway = replace(settings, secrets=replace(settings.secrets, key=Secret("00" * 32)))
     store = MemoryStore()
     await store.open()
-    async with open_destinations(throwaway, store=store) as destinations:
-        return await destinations.test("check", fields)
+    with tempfile.TemporaryDirectory(prefix="consignee-") as spool:
+        throwaway = replace(
+            settings,
+            secrets=replace(settings.secrets, key=Secret("00" * 32)),
+            delivery=replace(settings.delivery, spool=spool),
+        )
+        async with open_destinations(throwaway, store=store) as destinations:
+            return await destinations.test("check", fields)
 
 
 def _print(report: Report) -> None:

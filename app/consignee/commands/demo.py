@@ -8,11 +8,13 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from consignee.demo.clouds import Clouds, running_clouds
+from consignee.demo.deliveries import NAME, RETRIES, Deliveries
 from consignee.demo.tour import API_KEY, Tour
 from consignee.errors import ConsigneeError
 
@@ -29,21 +31,39 @@ async def _demo(config: Path, *, once: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="consignee-demo-") as directory:
         async with running_clouds() as clouds, aiohttp.ClientSession() as session:
             tour = Tour(session, clouds)
-            async with _server(config, directory, clouds) as tour.url:
+            deliveries = Deliveries(tour, clouds)
+            async with _server(config, directory, clouds) as server:
+                tour.url = server.url
                 await tour.first_part()
                 await tour.all_types()
             print("\n## Restart the server")
-            async with _server(config, directory, clouds) as tour.url:
+            async with _server(config, directory, clouds) as server:
+                tour.url = server.url
                 await tour.second_part()
+                await deliveries.begin()
+                print(f"\n## In the midst of that\nkill -9 {server.process.pid}")
+                server.process.kill()
+            async with _server(config, directory, clouds) as server:
+                tour.url = server.url
+                await deliveries.end()
                 print(f"\n{_verdict(tour)}", flush=True)
                 if not once:
                     await _stay(tour.url)
             return 1 if tour.failures else 0
 
 
+@dataclass(frozen=True)
+class _Server:
+    """A running service."""
+
+    url: str
+    process: asyncio.subprocess.Process
+
+
 @asynccontextmanager
-async def _server(config: Path, directory: str, clouds: Clouds) -> AsyncIterator[str]:
+async def _server(config: Path, directory: str, clouds: Clouds) -> AsyncIterator[_Server]:
     own = {"CONSIGNEE_STORE__PATH": directory, "CONSIGNEE_SECRETS__KEY_FILE": f"{directory}/secret.key"}
+    own["CONSIGNEE_DELIVERY__RETRIES"] = RETRIES
     own |= {f"CONSIGNEE_PROVIDERS__{type_.upper()}__ENDPOINT_URL": url for type_, url in clouds.endpoints.items()}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "consignee", "serve", "--config", str(config), "--port", "0"),
@@ -56,7 +76,7 @@ async def _server(config: Path, directory: str, clouds: Clouds) -> AsyncIterator
         line = (await process.stdout.readline()).decode()
         if "http://" not in line:
             raise ConsigneeError("the server did not start")
-        yield line.split()[-1]
+        yield _Server(line.split()[-1], process)
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
@@ -71,7 +91,11 @@ def _verdict(tour: Tour) -> str:
 
 async def _stay(url: str) -> None:
     print(f"consignee is running at {url} (api_key={API_KEY}); end it with Ctrl-C", flush=True)
-    print(f"   try: curl '{url}/destinations?api_key={API_KEY}'", flush=True)
+    print(f"   try: curl '{url}/destinations?api_key={API_KEY}'")
+    print(
+        f"   and: echo {API_KEY} | consignee deliver --url {url} --key-file - --collection '{NAME}' FILE ...",
+        flush=True,
+    )
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

@@ -35,8 +35,8 @@ _INSTALL: Final = (
 )
 _OPTIONS: Final = (
     *("--silent", "--disableTelemetry", "--skipApiVersionCheck", "--blobHost=127.0.0.1", "--blobPort=0"),
-    *("--inMemoryPersistence", "--extentMemoryLimit=512"),
 )
+_IN_MEMORY: Final = ("--inMemoryPersistence", "--extentMemoryLimit=512")
 
 # Azurite says on which port it listens in a sentence, and does not care whether its parent lives.
 _WRAPPER: Final = """
@@ -178,10 +178,11 @@ def azurite_process(
     *,
     directory: Path,
     certificate: tuple[Path, Path] | None = None,
+    location: Path | None = None,
     seconds: float = START_SECONDS,
 ) -> Iterator[AzuriteServer]:
     """As `running_azurite`, but blocking: for a caller without an event loop."""
-    program = _Azurite(_command(accounts, install(directory), certificate))
+    program = _Azurite(_command(accounts, install(directory), certificate, location))
     try:
         yield _server(program.ready(seconds=seconds), accounts, certificate)
     finally:
@@ -194,14 +195,16 @@ async def running_azurite(
     *,
     directory: Path,
     certificate: tuple[Path, Path] | None = None,
+    location: Path | None = None,
     seconds: float = START_SECONDS,
 ) -> AsyncIterator[AzuriteServer]:
     """Run Azurite, installed in `directory`; `accounts` are names and keys, the keys in base64.
 
     `certificate` is the PEM file of the chain and that of the key: the server then speaks https, and only that.
+    The blobs are kept in memory, up to 512 MB in all, or in the directory `location`.
     Raises ConsigneeError if Node.js is absent, Azurite can't be installed, or it is not ready after `seconds`.
     """
-    program = _Azurite(_command(accounts, await asyncio.to_thread(install, directory), certificate))
+    program = _Azurite(_command(accounts, await asyncio.to_thread(install, directory), certificate, location))
     try:
         yield _server(await asyncio.to_thread(program.ready, seconds=seconds), accounts, certificate)
     finally:
@@ -214,9 +217,15 @@ def _server(
     return AzuriteServer(ready["url"], accounts, certificate[0] if certificate else None)
 
 
-def _command(accounts: Mapping[str, str], main: Path, certificate: tuple[Path, Path] | None) -> Sequence[str]:
+def _command(
+    accounts: Mapping[str, str],
+    main: Path,
+    certificate: tuple[Path, Path] | None,
+    location: Path | None = None,
+) -> Sequence[str]:
     keys = ";".join(f"{name}:{key}" for name, key in accounts.items())
     # AZURITE_DB would make it keep its blobs in somebody's database, NODE_OPTIONS is for other programs.
     cleaned = ("env", "-u", "AZURITE_DB", "-u", "NODE_OPTIONS", f"AZURITE_ACCOUNTS={keys}")
     tls = (f"--cert={certificate[0]}", f"--key={certificate[1]}") if certificate else ()
-    return [*cleaned, "node", "-e", _WRAPPER, str(main.absolute()), *_OPTIONS, *tls]
+    kept = _IN_MEMORY if location is None else (f"--location={location}",)
+    return [*cleaned, "node", "-e", _WRAPPER, str(main.absolute()), *_OPTIONS, *kept, *tls]

@@ -54,6 +54,8 @@ pipeline = {name}-server
 use = egg:swift#{egg}
 """
 
+# Of uploads in parts: small ones, so that tests are quick, as many as Amazon takes, and read without a pause of a
+# second after each, which is usual from the tenth on.
 _PROXY = """\
 [pipeline:main]
 pipeline = catch_errors gatekeeper s3api tempauth nodelete slo proxy-server
@@ -68,11 +70,15 @@ use = egg:swift#gatekeeper
 use = egg:swift#s3api
 location = {region}
 storage_domain = {domain}
+min_segment_size = 1
+max_upload_part_num = 10000
 [filter:nodelete]
 paste.filter_factory = consignee.demo.swift:nodelete_filter
 users = {nodelete}
 [filter:slo]
 use = egg:swift#slo
+rate_limit_segments_per_sec = 10000
+max_manifest_segments = 10000
 [filter:tempauth]
 use = egg:swift#tempauth
 {users}

@@ -11,6 +11,7 @@ import aiohttp
 from consignee.demo.clouds import BUCKET, SECRET, USER, Clouds
 
 API_KEY: Final = "demo"
+PREFIX: Final = "exports/%COLLECTION_NAME%/%DATE%/%RESULT_SET_ID%"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Tour:
         """Create a destination of each type that a storage server could be started for."""
         for type_, keys in sorted(self._clouds.fields.items()):
             vendor = next(iter(keys)).partition("_")[0]
-            about = {"name": f"My {type_}", "enabled": "true", "type": type_, f"{vendor}_path_prefix": "exports/%DATE%"}
+            about = {"name": f"My {type_}", "enabled": "true", "type": type_, f"{vendor}_path_prefix": PREFIX}
             await self.ask(f"A destination of type {type_}", "POST", "/destinations", form={**about, **keys})
         for type_, reason in self._clouds.missing.items():
             print(f"\n## Left out: a destination of type {type_}\n   {reason}")
@@ -64,9 +65,9 @@ class Tour:
         reply = await self.ask("List after a restart", "GET", "/destinations")
         names = [one["name"] for one in reply.body.get("destinations", ())]
         kept = ["From JSON", *(f"My {type_}" for type_ in sorted(self._clouds.fields))]
-        self._check("every destination is still there", names == kept)
-        left = await self._clouds.storage.keys(USER, BUCKET)
-        self._check("the tests left nothing in the bucket", left == [])
+        self.check("every destination is still there", names == kept)
+        left = [await bucket.keys() for bucket in self._clouds.buckets.values()]
+        self.check("the tests left nothing in the buckets", not any(left))
 
     async def ask(
         self,
@@ -76,24 +77,31 @@ class Tour:
         *,
         form: Mapping[str, str] | None = None,
         content: Mapping[str, Any] | None = None,
+        files: Mapping[str, bytes] | None = None,
         unescaped: bool = False,
         expect: str = "",
     ) -> Reply:
         """Send a request, print it and its answer; `expect` is the code of the failure that is right here."""
         print(f"\n## {title}\n{method} {path}?api_key={API_KEY}")
-        _print_fields(form or content)
-        data = _encoded(form, unescaped) if form else None
+        _print_fields(form or content or {name: f"{len(body)} bytes" for name, body in (files or {}).items()})
+        data = _encoded(form, unescaped) if form else _multipart(files) if files else None
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else None
-        async with self._session.request(
-            method, self.url + path, params={"api_key": API_KEY}, data=data, json=content, headers=headers
-        ) as response:
-            reply = Reply(response.status, await response.json())
+        reply = await self._send(method, path, data=data, json=content, headers=headers)
         print(f"-> {reply.status} {_short(reply.body)}")
         code = reply.body["request_info"].get("code", "")
-        self._check(expect or "success", (reply.status, code) == ((400, expect) if expect else (200, "")))
+        self.check(expect or "success", (reply.status, code) == ((400, expect) if expect else (200, "")))
         return reply
 
-    def _check(self, what: str, right: bool) -> None:
+    async def look(self, path: str) -> Any:
+        """Return what there is, without a word about it."""
+        return (await self._send("GET", path)).body
+
+    async def _send(self, method: str, path: str, **more: Any) -> Reply:
+        async with self._session.request(method, self.url + path, params={"api_key": API_KEY}, **more) as response:
+            return Reply(response.status, await response.json())
+
+    def check(self, what: str, right: bool) -> None:
+        """Print whether that is right, and remember it if not."""
         print(f"   {'as expected' if right else 'NOT AS EXPECTED'}: {what}")
         if not right:
             self.failures.append(what)
@@ -107,7 +115,7 @@ class Tour:
             "s3_access_key_id": USER,
             "s3_secret_access_key": SECRET,
             "s3_bucket_name": BUCKET,
-            "s3_path_prefix": "exports/%COLLECTION_NAME%/%DATE%",
+            "s3_path_prefix": PREFIX,
         }
 
 
@@ -120,9 +128,16 @@ def _encoded(form: Mapping[str, str], unescaped: bool) -> str:
     return encoded.replace(quote_plus(SECRET), SECRET) if unescaped else encoded
 
 
+def _multipart(files: Mapping[str, bytes]) -> aiohttp.FormData:
+    form = aiohttp.FormData(quote_fields=False)
+    for name, content in files.items():
+        form.add_field("file", content, filename=name)
+    return form
+
+
 def _print_fields(fields: Mapping[str, Any] | None) -> None:
     for name, value in (fields or {}).items():
-        print(f"   {name}: {'***' if _is_secret(name) else value}")
+        print(f"   {name}: {'***' if _is_secret(name) else ', '.join(value) if isinstance(value, list) else value}")
 
 
 def _short(body: Mapping[str, Any]) -> str:
@@ -135,6 +150,10 @@ def _short(body: Mapping[str, Any]) -> str:
         return f"{_line(body['destination'])}, usage {json.dumps(body['usage'])}"
     if "destinations" in body:
         return "".join(f"\n   {_line(one)}" for one in body["destinations"])
+    if "collection" in body:
+        return "collection {id} {name!r}".format_map(body["collection"])
+    if "result" in body:
+        return f"result set {body['result']['id']}, safely on disk"
     return str(info.get("message", "ok"))
 
 

@@ -7,23 +7,25 @@ import asyncio
 import base64
 import binascii
 import importlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from marshmallow import ValidationError
 
-from consignee import errors
 from consignee.addresses import is_address
-from consignee.body import Body
+from consignee.body import Body, BytesBody
 from consignee.destination import Draft
 from consignee.errors import EndpointUnreachable, MissingExtra
+from consignee.providers.azure_errors import AZURE
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import DestinationFields, matching, prefix, text
-from consignee.providers.refusals import ACCOUNT, BUSY, DENIED, FAULT, LATE, NO_BUCKET, SKEW, Dialect, Meaning, element
-from consignee.providers.signed import Signed, SignedBucket, upload_headers
+from consignee.providers.parts import UploadSpoiled
+from consignee.providers.refusals import Dialect
+from consignee.providers.signed import Signed, SignedBucket, accepted_oddly, upload_headers
 from consignee.transport import Answer, Transport
 
 VENDOR: Final = "https://{account}.blob.core.windows.net"
@@ -108,7 +110,14 @@ def base_url(endpoint_url: str, account: str) -> str:
 
 
 class AzureBucket(SignedBucket):
-    """A container."""
+    """A container. An upload in parts is known here alone: its id makes the names of its blocks.
+
+    Blocks: https://learn.microsoft.com/rest/api/storageservices/put-block
+    """
+
+    most_parts = 50_000
+    longest = 50_000 * 4_000 * 1024**2
+    """https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs"""
 
     def __init__(self, sdk: Any, draft: Draft, transport: Transport) -> None:
         key = draft.secrets["azure_account_key"]
@@ -119,9 +128,44 @@ class AzureBucket(SignedBucket):
         self._container = draft.settings["azure_container_name"]
         self._base = base_url(transport.endpoint_url, self._account)
 
-    async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
+    async def begin(self, key: str) -> str:
+        """Return a new id; nothing is sent."""
+        return token_hex(8)
+
+    async def send_part(self, key: str, upload: str, number: int, body: Body) -> str:
+        """Send one block; return its id."""
+        block = block_id(upload, number)
+        signed = self._signed("PUT", key, upload_headers(body), f"comp=block&blockid={quote(block, safe='')}&")
+        answer = await self._carry("PUT", signed, body)
+        self._confirm(answer, body)
+        if not answer.headers.get("x-ms-request-id"):
+            raise accepted_oddly("The endpoint accepted a block, but not like Azure: without a request id.")
+        return block
+
+    async def complete(self, key: str, upload: str, tags: list[str], body: Body) -> None:
+        """Make the blob of its blocks, and give it the MD5 of the whole; may be repeated when its answer got lost.
+
+        https://learn.microsoft.com/rest/api/storageservices/put-block-list
+        """
+        blocks = block_list(tags)
+        headers = upload_headers(blocks) | {
+            "x-ms-blob-content-type": "application/octet-stream",
+            "x-ms-blob-content-md5": base64.b64encode(body.md5).decode(),
+        }
+        answer = await self._carry("PUT", self._signed("PUT", key, headers, "comp=blocklist&"), blocks)
+        if self.dialect.provider_code(answer) == "InvalidBlockList":
+            raise UploadSpoiled("The storage has discarded blocks of the file before the last of them arrived.")
+        self._confirm_object(answer, blocks)
+
+    async def abort(self, key: str, upload: str) -> None:
+        """Do nothing: blocks without a blob can't be deleted. Azure discards them after a week, or when the blob is written."""
+
+    def _is_same(self, answer: Answer, body: Body) -> bool:
+        return answer.headers.get("Content-MD5") in (None, base64.b64encode(body.md5).decode())
+
+    async def _carry(self, method: str, signed: Signed, body: Body | None = None) -> Answer:
         try:
-            return await super()._send(method, key, body)
+            return await super()._carry(method, signed, body)
         except EndpointUnreachable as failure:
             failure.hint = (
                 f"Check the account name: is there a storage account {self._account}? It answers at its own host."
@@ -129,6 +173,10 @@ class AzureBucket(SignedBucket):
             raise
 
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:
+        headers = {"x-ms-blob-type": "BlockBlob", **upload_headers(body)} if body is not None else {}
+        return self._signed(method, key, headers)
+
+    def _signed(self, method: str, key: str, headers: Mapping[str, str], query: str = "") -> Signed:
         signature = self._sdk.generate_blob_sas(
             self._account,
             self._container,
@@ -138,10 +186,8 @@ class AzureBucket(SignedBucket):
             expiry=datetime.now(UTC) + _LIFETIME,
             protocol="https" if self._base.startswith("https:") else "https,http",
         )
-        headers = {"x-ms-version": VERSION}
-        if body is not None:
-            headers |= {"x-ms-blob-type": "BlockBlob", **upload_headers(body)}
-        return f"{self._base}/{self._container}/{quote(key, safe='/-_.~')}?{signature}", headers
+        place = f"{self._base}/{self._container}/{quote(key, safe='/-_.~')}"
+        return f"{place}?{query}{signature}", {"x-ms-version": VERSION, **headers}
 
     @property
     def dialect(self) -> Dialect:
@@ -149,69 +195,17 @@ class AzureBucket(SignedBucket):
         return AZURE
 
 
-def _code(answer: Answer) -> str:
-    return answer.headers.get("x-ms-error-code") or element(answer, "Code")
+def block_id(upload: str, number: int) -> str:
+    """Return the id of a block, in base64; all of an upload have one length, as Azure wants it."""
+    return base64.b64encode(f"{upload}{number:08}".encode()).decode()
 
 
-_REJECTED: Final = Meaning(
-    errors.CredentialsRejected,
-    "The storage refused the account key.",
-    "Check the account name and its key: copy key1 or key2 again, whole; a key that was rotated no longer works.",
-)
-_FIREWALL: Final = Meaning(
-    errors.AccessDenied,
-    "The storage account refused access.",
-    "Look at the storage account's network rules, and whether it allows access by account key (shared key).",
-)
-
-BY_CODE: Final[Mapping[str, Meaning]] = {
-    "AuthenticationFailed": _REJECTED,
-    "InvalidAuthenticationInfo": _REJECTED,
-    "NoAuthenticationInformation": _REJECTED,
-    "AuthorizationFailure": _FIREWALL,
-    "AccountIsDisabled": ACCOUNT,
-    "AuthorizationPermissionMismatch": DENIED,
-    "AuthorizationResourceTypeMismatch": DENIED,
-    "AuthorizationServiceMismatch": DENIED,
-    "AuthorizationProtocolMismatch": DENIED,
-    "AuthorizationSourceIPMismatch": _FIREWALL,
-    "InsufficientAccountPermissions": DENIED,
-    "KeyBasedAuthenticationNotPermitted": _FIREWALL,
-    "PublicAccessNotPermitted": DENIED,
-    "BlobImmutableDueToPolicy": DENIED,
-    "BlobImmutableDueToLegalHold": DENIED,
-    "LeaseIdMissing": DENIED,
-    "ContainerNotFound": NO_BUCKET,
-    "ContainerBeingDeleted": NO_BUCKET,
-    "ContainerDisabled": NO_BUCKET,
-    "ResourceNotFound": NO_BUCKET,
-    "InvalidResourceName": NO_BUCKET,
-    "RequestTimeTooSkewed": SKEW,
-    "ServerBusy": BUSY,
-    "OperationTimedOut": LATE,
-    "InternalError": FAULT,
-    "Md5Mismatch": FAULT,
-}
-"""https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes and common-rest-api-error-codes"""
+def block_list(blocks: Iterable[str]) -> Body:
+    """Return the document that names the blocks of a blob in their order, each as it was sent last."""
+    named = "".join(f"<Latest>{block}</Latest>" for block in blocks)
+    return BytesBody(f'<?xml version="1.0" encoding="utf-8"?><BlockList>{named}</BlockList>'.encode())
 
 
-def _special(answer: Answer, meaning: Meaning) -> Meaning:
-    code = _code(answer)
-    if code == "AuthenticationFailed" and b"specified time frame" in answer.body:
-        return SKEW
-    # Azurite says of a wrong key what Azure says of its firewall.
-    if code == "AuthorizationFailure" and answer.headers.get("Server", "").startswith("Azurite"):
-        return _REJECTED
-    return meaning
-
-
-AZURE: Final = Dialect(
-    by_code=BY_CODE,
-    request_id_header="x-ms-request-id",
-    code=_code,
-    special=_special,
-    absent=frozenset({"BlobNotFound"}),
-)
 PROVIDER = Provider(
     type="azure", label="Azure Blob Storage", fields=AzureFields, open=open_bucket, policy=policy, extra="azure"
 )

@@ -5,6 +5,7 @@ https://cloud.google.com/storage/docs/authentication/signatures. A service accou
 API: `gcs_json.py`.
 """
 
+import base64
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -12,7 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from marshmallow import ValidationError
+from multidict import MultiMapping
 
+from consignee.body import Body
 from consignee.destination import Draft
 from consignee.path_prefix import fixed_part
 from consignee.providers import gcs_json, sigv4
@@ -31,8 +34,9 @@ from consignee.providers.refusals import (
     Dialect,
     Meaning,
 )
-from consignee.providers.s3 import LIKE_AN_ADDRESS, S3Bucket, in_place
-from consignee.transport import Transport
+from consignee.providers.s3 import LIKE_AN_ADDRESS, in_place
+from consignee.providers.s3_bucket import S3Bucket
+from consignee.transport import Answer, Transport
 
 VENDOR: Final = "https://storage.googleapis.com"
 _ALTERNATIVE: Final = "gcs_service_account_json"
@@ -103,12 +107,31 @@ def policy(draft: Draft) -> Mapping[str, Any]:
 
 
 class GcsBucket(S3Bucket):
-    """A bucket at the XML API."""
+    """A bucket at the XML API. What was sent in parts has no MD5 there, but each part is checked by its own.
+
+    https://cloud.google.com/storage/docs/xml-api/post-object-complete
+    """
+
+    extra = "gcs"
 
     @property
     def dialect(self) -> Dialect:
         """How Google refuses there."""
         return XML
+
+    def _is_same(self, answer: Answer, body: Body) -> bool:
+        hashes = dict(part.strip().split("=", 1) for part in _hashes(answer) if "=" in part)
+        return hashes.get("md5") in (None, base64.b64encode(body.md5).decode())
+
+
+def _hashes(answer: Answer) -> list[str]:
+    """Return such as `md5=…`; the header comes once for each kind, or once with all.
+
+    https://cloud.google.com/storage/docs/xml-api/reference-headers#xgooghash
+    """
+    headers = answer.headers
+    lines = headers.getall("x-goog-hash", []) if isinstance(headers, MultiMapping) else [headers.get("x-goog-hash", "")]
+    return [part for line in lines for part in line.split(",")]
 
 
 BY_CODE: Final[Mapping[str, Meaning]] = {

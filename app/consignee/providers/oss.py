@@ -4,6 +4,7 @@ The region id is the host: `oss-cn-hangzhou` is https://oss-cn-hangzhou.aliyuncs
 """
 
 import asyncio
+import base64
 import importlib
 import logging
 import re
@@ -11,34 +12,25 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from consignee import errors
 from consignee.body import Body
 from consignee.destination import Draft
-from consignee.errors import MissingExtra
+from consignee.errors import KeyTooLong, MissingExtra, NotAStorageService
 from consignee.path_prefix import fixed_part
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import KEY_ID, DestinationFields, matching, prefix, text
-from consignee.providers.refusals import (
-    ACCOUNT,
-    BUSY,
-    DENIED,
-    FAULT,
-    LATE,
-    NO_BUCKET,
-    REGION_WRONG,
-    SKEW,
-    TEMPORARY,
-    UNKNOWN_KEY,
-    WRONG_SECRET,
-    Dialect,
-    Meaning,
-    element,
-)
-from consignee.providers.signed import Signed, SignedBucket, upload_headers
+from consignee.providers.oss_errors import OSS
+from consignee.providers.oss_parts import Part, document, is_made_of
+from consignee.providers.parts import UploadGone, UploadSpoiled
+from consignee.providers.refusals import Dialect, element
+from consignee.providers.signed import Signed, SignedBucket, accepted_oddly, upload_headers
 from consignee.transport import Answer, Transport
 
 _LIFETIME: Final = 900
 """Seconds for which a signature holds: a clock that is off by more is noticed."""
+LONGEST_KEY: Final = 1023
+"""Bytes; https://www.alibabacloud.com/help/en/oss/user-guide/object-naming-conventions"""
+_TYPE: Final = "application/octet-stream"
+_MD5 = re.compile(r"[0-9a-f]{32}")
 REGIONS: Final = {
     "oss-cn-hangzhou": "China (Hangzhou)",
     "oss-cn-shanghai": "China (Shanghai)",
@@ -120,7 +112,9 @@ def policy(draft: Draft) -> Mapping[str, Any]:
 
 
 class OssBucket(SignedBucket):
-    """A bucket."""
+    """A bucket. Parts: https://www.alibabacloud.com/help/en/oss/user-guide/multipart-upload"""
+
+    longest = 10_000 * 5 * 1024**3
 
     def __init__(self, sdk: Any, draft: Draft, transport: Transport) -> None:
         key_id, secret = draft.secrets["oss_access_key"], draft.secrets["oss_secret_key"]
@@ -136,11 +130,77 @@ class OssBucket(SignedBucket):
             is_path_style=bool(own) and "{bucket}" not in transport.endpoint_url,
         )
 
+    async def begin(self, key: str) -> str:
+        """Begin an upload."""
+        answer = await self._ask("POST", key, {"uploads": ""})
+        upload = element(answer, "UploadId")
+        if not upload:
+            raise NotAStorageService("The endpoint began an upload in parts, but not like OSS: without an id.")
+        return upload
+
+    async def send_part(self, key: str, upload: str, number: int, body: Body) -> str:
+        """Send one part; its tag holds what OSS told of it."""
+        answer = await self._ask("PUT", key, {"partNumber": str(number), "uploadId": upload}, body)
+        self._confirm(answer, body)
+        part = Part.of(answer, body.length)
+        if part is None:
+            raise accepted_oddly("The endpoint accepted a part, but not like OSS: without an ETag.")
+        return str(part)
+
+    async def complete(self, key: str, upload: str, tags: list[str], body: Body) -> None:
+        """Make the object of its parts, and compare its checksum with theirs, each of which was compared with the file."""
+        parts = [Part.parse(tag) for tag in tags]
+        answer = await self._ask("POST", key, {"uploadId": upload}, document(parts), "application/xml")
+        if not (answer.headers.get("ETag") or element(answer, "ETag")):
+            raise accepted_oddly("The endpoint completed the upload, but not like OSS: without an ETag.")
+        if not is_made_of(answer, parts):
+            raise UploadSpoiled("The storage made another object of the parts than the one that was sent.")
+
+    async def abort(self, key: str, upload: str) -> None:
+        """Let OSS forget the upload and its parts."""
+        await self._ask("DELETE", key, {"uploadId": upload})
+
+    async def _ask(
+        self,
+        method: str,
+        key: str,
+        params: Mapping[str, str],
+        body: Body | None = None,
+        content_type: str = _TYPE,
+    ) -> Answer:
+        """Return the answer to a request about an upload in parts, if it is a success."""
+        answer = await self._carry(method, self._signed(method, key, body, params, content_type), body)
+        if 200 <= answer.status < 300:
+            return answer
+        code = self.dialect.provider_code(answer)
+        if code == "NoSuchUpload":
+            raise UploadGone
+        if code == "InvalidPart":
+            raise UploadSpoiled("The storage does not have all parts as they were sent.")
+        raise self._failure(answer)
+
+    def _is_same(self, answer: Answer, body: Body) -> bool:
+        """By the header for it, and by the ETag, which is the MD5 of what one request brought."""
+        if answer.headers.get("Content-MD5") not in (None, base64.b64encode(body.md5).decode()):
+            return False
+        # Of what a key of the customer's encrypts, nothing is said about the ETag.
+        plain = answer.headers.get("x-oss-server-side-encryption", "AES256") == "AES256"
+        etag = answer.headers.get("ETag", "").strip('" ').lower()
+        return etag == body.md5.hex() or not plain or not _MD5.fullmatch(etag)
+
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:
+        return self._signed(method, key, body, {})
+
+    def _signed(
+        self, method: str, key: str, body: Body | None, params: Mapping[str, str], content_type: str = _TYPE
+    ) -> Signed:
+        if len(key.encode()) > LONGEST_KEY:
+            raise KeyTooLong(f"The key has more than the {LONGEST_KEY:,} bytes that OSS takes.")
         # The type is signed also where there is no body: the HTTP client would add one of its own, and break the signature.
-        headers = upload_headers(body) if body else {"Content-Type": "application/octet-stream"}
+        headers = (upload_headers(body) if body else {}) | {"Content-Type": content_type}
         signed = {name: value for name, value in headers.items() if name != "Content-Length"}
-        return self._bucket.sign_url(method, key, _LIFETIME, headers=signed, slash_safe=True), headers
+        url = self._bucket.sign_url(method, key, _LIFETIME, headers=signed, params=dict(params), slash_safe=True)
+        return url, headers
 
     @property
     def dialect(self) -> Dialect:
@@ -148,69 +208,6 @@ class OssBucket(SignedBucket):
         return OSS
 
 
-_ENDPOINT = re.compile(r"(oss-[a-z0-9-]{1,60}?)(?:-internal)?\.aliyuncs\.com")
-
-
-def _named_region(answer: Answer) -> str | None:
-    """The region of the endpoint that a refusal names as the right one."""
-    named = _ENDPOINT.fullmatch(element(answer, "Endpoint"))
-    return named[1] if named else None
-
-
-def _special(answer: Answer, meaning: Meaning) -> Meaning:
-    """One code, several meanings: what else the document holds tells them apart."""
-    code = element(answer, "Code")
-    if code == "AccessDenied" and element(answer, "Endpoint"):
-        return REGION_WRONG
-    if code == "AccessDenied" and (element(answer, "ServerTime") or element(answer, "Expires")):
-        return SKEW
-    if code == "InvalidArgument" and "region" in element(answer, "Message"):
-        return REGION_WRONG
-    if code == "InvalidArgument" and "date" in element(answer, "Message"):
-        return SKEW
-    return meaning
-
-
-_SUSPENDED: Final = Meaning(
-    errors.AccessDenied,
-    "The storage account is disabled, or a payment is overdue.",
-    "Look at the account's state and billing in Alibaba Cloud's console.",
-)
-
-BY_CODE: Final[Mapping[str, Meaning]] = {
-    "InvalidAccessKeyId": UNKNOWN_KEY,
-    "SignatureDoesNotMatch": WRONG_SECRET,
-    "InvalidSecurityToken": TEMPORARY,
-    "AccessKeyIdAndSecurityTokenNotMatch": TEMPORARY,
-    "AccessDenied": DENIED,
-    "BucketNotBelongTo": DENIED,
-    "BucketDisable": ACCOUNT,
-    "UserDisable": _SUSPENDED,
-    "InDebt": _SUSPENDED,
-    "InDebtOverdue": _SUSPENDED,
-    "AbnormalBucketOwnerStatus": _SUSPENDED,
-    "NoSuchBucket": NO_BUCKET,
-    "InvalidBucketName": NO_BUCKET,
-    "PermanentRedirect": REGION_WRONG,
-    "SecondLevelDomainForbidden": REGION_WRONG,
-    "NonStandardHostForbidden": REGION_WRONG,
-    "RequestTimeTooSkewed": SKEW,
-    "QpsLimitExceeded": BUSY,
-    "TotalQpsLimitExceeded": BUSY,
-    "UploadTrafficRateLimitExceeded": BUSY,
-    "DownloadTrafficRateLimitExceeded": BUSY,
-    "MetaOperationQpsLimitExceeded": BUSY,
-    "ActiveRequestLimitExceeded": BUSY,
-    "CpuLimitExceeded": BUSY,
-    "ServiceUnavailable": BUSY,
-    "SlowDown": BUSY,
-    "RequestTimeout": LATE,
-    "InvalidDigest": FAULT,
-    "InternalError": FAULT,
-}
-"""https://www.alibabacloud.com/help/en/oss/user-guide/http-403-error-code and its neighbours, one page for each status"""
-
-OSS: Final = Dialect(by_code=BY_CODE, request_id_header="x-oss-request-id", region=_named_region, special=_special)
 PROVIDER = Provider(
     type="oss", label="Alibaba Cloud OSS", fields=OssFields, open=open_bucket, policy=policy, extra="oss"
 )

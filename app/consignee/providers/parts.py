@@ -8,6 +8,7 @@ import abc
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from consignee.body import Body
@@ -17,11 +18,17 @@ from consignee.transport import Parts
 
 MEBIBYTE: Final = 1024 * 1024
 LONGEST_PAUSE: Final = 30.0
-"""Seconds between two tries of one part, at most."""
+"""Seconds between two tries of one part, at most; who asks for more is left alone until the next attempt."""
+ABORT_SECONDS: Final = 30.0
+"""How long an upload that failed waits for the storage to forget it."""
 
 
 class UploadGone(Exception):
     """The storage does not know the upload (any more): completed, aborted, or expired."""
+
+
+class UploadSpoiled(UploadGone):
+    """The storage lacks parts that were sent, or has made another object of them: not done, whatever was asked before."""
 
 
 class PartsBucket(Bucket):
@@ -52,7 +59,7 @@ class PartsBucket(Bucket):
 
     async def abandon(self, key: str, state: Mapping[str, Any]) -> None:
         """Abort the upload of a checkpoint's state."""
-        if state:
+        if "upload" in state:
             with suppress(UploadGone):
                 await self.abort(key, state["upload"])
 
@@ -64,8 +71,8 @@ class PartsBucket(Bucket):
             await upload.run()
         except BaseException:
             if checkpoint is None and kept.state:
-                with suppress(ProviderFailure):
-                    await asyncio.shield(self.abandon(key, kept.state))
+                async with _briefly():
+                    await self.abandon(key, kept.state)
             raise
 
 
@@ -85,6 +92,7 @@ class _Upload:
         self._checkpoint = checkpoint
         self._parts = parts
         self._saving = asyncio.Lock()
+        self._alive = False  # whether the storage has shown in this attempt that it knows the upload
 
     async def run(self) -> None:
         """Go on with the upload of the checkpoint; begin anew if there is none, or if the storage has forgotten it."""
@@ -93,20 +101,33 @@ class _Upload:
         if await self._resumable():
             with suppress(UploadGone):
                 return await self._finish()
+            await self._drop()
         await self._begin()
         try:
             await self._finish()
-        except UploadGone:
+        except UploadGone as gone:
+            await self._drop()
             await self._checkpoint.save({})
-            raise ProviderError("The storage has forgotten the upload while its parts were sent.") from None
+            raise ProviderError(
+                str(gone) or "The storage has forgotten the upload while its parts were sent."
+            ) from None
 
     async def _resumable(self) -> bool:
         """Return whether the checkpoint is of this very content; an upload of another is abandoned."""
         state = self._checkpoint.state
-        if state and (state["key"], state["sha256"]) == (self._key, self._body.sha256.hex()):
+        if "upload" in state and (state["key"], state["sha256"]) == (self._key, self._body.sha256.hex()):
             return True
-        await self._bucket.abandon(state.get("key", self._key), state)
+        await self._drop()
         return False
+
+    async def _drop(self) -> None:
+        """Abandon the upload of the checkpoint; that an upload may not be aborted is no reason not to begin another."""
+        state = self._checkpoint.state
+        try:
+            await self._bucket.abandon(state.get("key", self._key), state)
+        except ProviderFailure as failure:
+            if failure.transient:
+                raise
 
     async def _begin(self) -> None:
         size = part_size(self._body.length, smallest=self._parts.size, most_parts=self._bucket.most_parts)
@@ -115,15 +136,17 @@ class _Upload:
         try:
             await self._checkpoint.save(state)
         except BaseException:
-            with suppress(ProviderFailure, UploadGone):  # nobody would know of it any more
-                await asyncio.shield(self._bucket.abort(self._key, upload))
+            async with _briefly():  # nobody would know of it any more
+                await self._bucket.abort(self._key, upload)
             raise
+        self._alive = True
 
     async def _finish(self) -> None:
         state = self._checkpoint.state
         await self._send_missing(state)
         tags = self._checkpoint.state["tags"]
         await self._complete(state["upload"], [tags[str(number)] for number in range(1, len(tags) + 1)])
+        await self._checkpoint.save({})
 
     async def _send_missing(self, state: Mapping[str, Any]) -> None:
         every = range(1, max(1, -(-self._body.length // state["size"])) + 1)
@@ -136,13 +159,14 @@ class _Upload:
         for number in numbers:
             offset = (number - 1) * size
             part = await self._body.part(offset, min(size, self._body.length - offset))
-            tag = await self._tried(lambda n=number, p=part: self._bucket.send_part(self._key, upload, n, p))  # type: ignore[misc]
+            tag = await self._tried(partial(self._bucket.send_part, self._key, upload, number, part))
+            self._alive = True
             async with self._saving:
                 state = self._checkpoint.state
                 await self._checkpoint.save({**state, "tags": {**state["tags"], str(number): tag}})
 
     async def _complete(self, upload: str, tags: list[str]) -> None:
-        """Complete; an upload that is gone after a completion without a clear answer was completed by that."""
+        """Complete; an upload that was there, and is gone after a completion without a clear answer, was completed by that."""
         asked = 0
 
         async def complete() -> None:
@@ -150,8 +174,10 @@ class _Upload:
             asked += 1
             try:
                 await self._bucket.complete(self._key, upload, tags, self._body)
+            except UploadSpoiled:
+                raise
             except UploadGone:
-                if asked == 1:
+                if asked == 1 or not self._alive:
                     raise
 
         await self._tried(complete)
@@ -162,9 +188,10 @@ class _Upload:
             try:
                 return await do()
             except ProviderFailure as failure:
-                if not failure.transient:
+                wait = max(min(pause, LONGEST_PAUSE), failure.retry_after or 0.0)
+                if not failure.transient or wait > LONGEST_PAUSE:
                     raise
-                await asyncio.sleep(min(max(pause, failure.retry_after or 0.0), LONGEST_PAUSE))
+                await asyncio.sleep(wait)
                 pause *= 2
         return await do()
 
@@ -178,4 +205,12 @@ async def _first_failure() -> AsyncIterator[None]:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        raise first from None
+        raise first from first.__cause__
+
+
+@asynccontextmanager
+async def _briefly() -> AsyncIterator[None]:
+    """Leave it at that if the storage fails to tidy up, or takes too long."""
+    with suppress(ProviderFailure, UploadGone, TimeoutError):
+        async with asyncio.timeout(ABORT_SECONDS):
+            yield

@@ -4,10 +4,11 @@ The bucket's region is not asked for: a refusal names it, the request is repeate
 """
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from hashlib import md5
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from marshmallow import ValidationError
 
@@ -17,13 +18,15 @@ from consignee.path_prefix import fixed_part
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import KEY_ID, DestinationFields, prefix, text
-from consignee.providers.refusals import Dialect
-from consignee.providers.s3_errors import S3
-from consignee.providers.signed import Signed, SignedBucket, upload_headers
+from consignee.providers.s3_bucket import Completed, Locate, S3Bucket
 from consignee.transport import Answer, Transport
 
 FIRST_REGION: Final = "us-east-1"
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5_OF_PARTS = re.compile(r"[0-9a-f]{32}-[0-9]+")
+PLAIN: Final = "AES256"
+_SSE_C: Final = "x-amz-server-side-encryption-customer-algorithm"
 LIKE_AN_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
@@ -58,7 +61,7 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
     secret = draft.secrets["s3_secret_access_key"]
     signer = await sigv4.Signer.load(draft.secrets["s3_access_key_id"].reveal(), secret, extra="s3")
     locate = at_amazon(draft.settings["s3_bucket_name"], transport.endpoint_url)
-    yield S3Bucket(signer, transport, locate, region=found.get("region", FIRST_REGION))
+    yield AmazonBucket(signer, transport, locate, region=found.get("region", FIRST_REGION))
 
 
 def policy(draft: Draft) -> Mapping[str, Any]:
@@ -68,10 +71,6 @@ def policy(draft: Draft) -> Mapping[str, Any]:
     actions = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
     statement = {"Effect": "Allow", "Action": actions, "Resource": f"arn:aws:s3:::{objects}"}
     return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-Locate = Callable[[str], str]
-"""From a region to the URL of the bucket, without a slash at the end."""
 
 
 def at_amazon(bucket: str, endpoint_url: str) -> Locate:
@@ -101,42 +100,22 @@ def virtual(endpoint_url: str, bucket: str) -> str:
     return f"{scheme}://{bucket}.{host}"
 
 
-class S3Bucket(SignedBucket):
-    """A bucket that speaks the S3 protocol. With `fixed_region` the region is known, and no other is tried."""
+class AmazonBucket(S3Bucket):
+    """A bucket at Amazon, where an ETag is an MD5 unless a key of the customer's encrypts the object.
 
-    def __init__(
-        self,
-        signer: sigv4.Signer,
-        transport: Transport,
-        locate: Locate,
-        *,
-        region: str,
-        fixed_region: bool = False,
-    ) -> None:
-        super().__init__(transport, key_id=signer.key_id, secret=signer.secret)
-        self._signer = signer
-        self._locate = locate
-        self._region = region
-        self._fixed_region = fixed_region
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+    """
 
-    @property
-    def dialect(self) -> Dialect:
-        """How S3 refuses."""
-        return S3
+    def _is_same(self, answer: Answer, body: Body) -> bool:
+        etag = answer.headers.get("ETag", "").strip('" ')
+        plain = answer.headers.get("x-amz-server-side-encryption", PLAIN) == PLAIN and _SSE_C not in answer.headers
+        return not plain or not _MD5.fullmatch(etag) or etag == body.md5.hex()
 
-    async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
-        answer = await super()._send(method, key, body)
-        region = self.dialect.region(answer) if answer.status >= 300 else None
-        if region is None or region == self._region or self._fixed_region:
-            return answer
-        self._region = self.found["region"] = region
-        return await super()._send(method, key, body)
-
-    def _sign(self, method: str, key: str, body: Body | None) -> Signed:
-        url = f"{self._locate(self._region)}/{quote(key, safe='/-_.~')}"
-        headers = upload_headers(body) if body else {}
-        payload = sigv4.payload_hash(url, body)
-        return url, self._signer.sign(method, url, region=self._region, headers=headers, payload=payload)
+    def _is_whole(self, made: Completed, tags: Sequence[str]) -> bool:
+        if made.encryption not in ("", PLAIN) or not all(_MD5.fullmatch(tag) for tag in tags):
+            return True
+        joined = md5(b"".join(bytes.fromhex(tag) for tag in tags), usedforsecurity=False).hexdigest()
+        return not _MD5_OF_PARTS.fullmatch(made.etag) or made.etag == f"{joined}-{len(tags)}"
 
 
 PROVIDER = Provider(type="s3", label="Amazon S3", fields=S3Fields, open=open_bucket, policy=policy, extra="s3")

@@ -17,7 +17,8 @@ from consignee.destination import Draft
 from consignee.providers import sigv4
 from consignee.providers.base import Bucket, Provider
 from consignee.providers.fields import Endpoint, matching, text
-from consignee.providers.s3 import FIRST_REGION, LIKE_AN_ADDRESS, Locate, S3Bucket, S3Fields, in_place, policy, virtual
+from consignee.providers.s3 import FIRST_REGION, LIKE_AN_ADDRESS, S3Fields, in_place, policy, virtual
+from consignee.providers.s3_bucket import Locate, S3Bucket
 from consignee.transport import Transport
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -72,6 +73,7 @@ async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transpo
     signer = await sigv4.Signer.load(draft.secrets["s3_access_key_id"].reveal(), secret, extra="s3")
     chosen = draft.settings.get("s3_region")
     endpoint = transport.endpoint_url or draft.settings["s3_endpoint"]
+    # Nobody says what an ETag is at a store of this kind, so it is compared with nothing: Content-MD5 guards what is sent.
     yield S3Bucket(
         signer,
         transport,

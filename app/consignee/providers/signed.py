@@ -58,11 +58,18 @@ class SignedBucket(PartsBucket):
             await self._put_whole(key, body)
 
     async def _put_whole(self, key: str, body: Body) -> None:
-        answer = await self._send("PUT", key, body)
-        if not 200 <= answer.status < 300:
-            raise self._failure(answer)
+        self._confirm_object(await self._send("PUT", key, body), body)
+
+    def _confirm_object(self, answer: Answer, body: Body) -> None:
+        """Raise a ProviderFailure unless a storage service has made an object, and of this body."""
+        self._confirm(answer, body)
         if not answer.headers.get("ETag", "").strip('" '):
             raise accepted_oddly("The endpoint accepted the file, but not like a storage service: without an ETag.")
+
+    def _confirm(self, answer: Answer, body: Body) -> None:
+        """Raise a ProviderFailure unless the answer is a success, and of this body."""
+        if not 200 <= answer.status < 300:
+            raise self._failure(answer)
         if not self._is_same(answer, body):
             raise ProviderError("The storage confirmed another content than the one that was sent.")
 
@@ -77,7 +84,10 @@ class SignedBucket(PartsBucket):
             raise self._failure(answer)
 
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
-        url, headers = self._sign(method, key, body)
+        return await self._carry(method, self._sign(method, key, body), body)
+
+    async def _carry(self, method: str, signed: Signed, body: Body | None = None) -> Answer:
+        url, headers = signed
         answer = await self._transport.send(method, url, headers=headers, body=body)
         return answer if answer.status < 300 else without(answer, self._key_id.reveal())
 

@@ -56,8 +56,8 @@ class Store(abc.ABC):
         """Return the document, or None."""
 
     @abc.abstractmethod
-    async def list(self, kind: str, account: str) -> list[Document]:
-        """Return all documents of that kind and account, oldest first by when they were first saved."""
+    async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
+        """Return all documents of that kind and account whose id begins with `prefix`, in the order of their first saves."""
 
     @abc.abstractmethod
     async def count(self, kind: str, account: str) -> int:

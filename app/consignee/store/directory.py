@@ -37,7 +37,7 @@ class Directory:
         """Lock the directory and return what its files hold, by kind; raises StoreUnusable."""
         try:
             make_directory(self._path)
-            self._lock = _take_lock(self._path)
+            self._lock = take_lock(self._path, "store")
             return self._load()
         except OSError as error:
             self.close()
@@ -122,13 +122,14 @@ class Directory:
         return encode_header(kind, self._now())
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path, what: str) -> int:
+    """Return a descriptor that holds the lock of a directory until it is closed; raises StoreUnusable if it is taken."""
     fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise StoreUnusable(f"the store in {path} is in use: only one process may open it") from None
+        raise StoreUnusable(f"the {what} in {path} is in use: only one process may open it") from None
     return fd
 
 

@@ -35,10 +35,14 @@ class Entry(NamedTuple):
 
 
 class Index:
-    """The documents of one kind, those of an account in the order in which they were first saved."""
+    """The documents of one kind, those of an account in the order in which they were first saved.
+
+    What ids have before one of their dots is looked up, not searched for: ids of what belongs together begin alike.
+    """
 
     def __init__(self) -> None:
         self._accounts: dict[str, dict[str, Entry]] = {}
+        self._groups: dict[tuple[str, str], dict[str, None]] = {}
         self.live_bytes = 0
 
     def accounts(self) -> list[str]:
@@ -55,9 +59,12 @@ class Index:
         entry = self._accounts.get(account, {}).get(id)
         return decode_document(entry.line) if entry else None
 
-    def list(self, account: str) -> list[Document]:
-        """Return the account's documents, oldest first."""
-        return [decode_document(entry.line) for entry in self._accounts.get(account, {}).values()]
+    def list(self, account: str, prefix: str = "") -> list[Document]:
+        """Return the account's documents whose id begins with `prefix`, oldest first."""
+        entries = self._accounts.get(account, {})
+        head = prefix[: prefix.rfind(".") + 1]
+        ids = self._groups.get((account, head), {}) if head else entries
+        return [decode_document(entries[id_].line) for id_ in ids if id_.startswith(prefix)]
 
     def count(self, account: str) -> int:
         """Return how many documents the account has."""
@@ -76,6 +83,8 @@ class Index:
             entries = self._accounts.setdefault(change.account, {})
             entries[change.id] = Entry(change.revision, change.line)
             self.live_bytes += len(change.line)
+            for head in _heads(change.id):
+                self._groups.setdefault((change.account, head), {})[change.id] = None
 
     def _size(self, account: str, id: str) -> int:  # noqa: A002
         entry = self._accounts.get(account, {}).get(id)
@@ -86,6 +95,15 @@ class Index:
         entries.pop(id, None)
         if not entries:
             self._accounts.pop(account, None)
+        for head in _heads(id):
+            group = self._groups.get((account, head), {})
+            group.pop(id, None)
+            if not group:
+                self._groups.pop((account, head), None)
+
+
+def _heads(id: str) -> list[str]:  # noqa: A002
+    return [id[: dot + 1] for dot, character in enumerate(id) if character == "."]
 
 
 def is_kind(name: str) -> bool:

@@ -34,8 +34,8 @@ class MemoryStore(Store):
     async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
         return self._index(kind).get(account, id)
 
-    async def list(self, kind: str, account: str) -> list[Document]:
-        return self._index(kind).list(account)
+    async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
+        return self._index(kind).list(account, prefix)
 
     async def count(self, kind: str, account: str) -> int:
         return self._index(kind).count(account)

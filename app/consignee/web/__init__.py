@@ -13,7 +13,6 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
 from consignee.accounts import Accounts
-from consignee.collections import Collections
 from consignee.opening import open_destinations
 from consignee.providers import Provider
 from consignee.settings import Settings
@@ -43,6 +42,7 @@ def create_app(
     app = web.Application(middlewares=[envelope])
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
+    app.on_shutdown.append(_drain)
     app.on_response_prepare.append(dress_response)
     app.cleanup_ctx.append(_running(authenticate, store, providers, resolver))
     add_routes(app)
@@ -68,6 +68,11 @@ def setup(
     return part
 
 
+async def _drain(app: web.Application) -> None:
+    """Also a host application that stops need not wait for those who only listen."""
+    app[DRAINING].set()
+
+
 def _running(
     authenticate: Authenticate | None,
     store: Store | None,
@@ -78,7 +83,7 @@ def _running(
         settings = app[SETTINGS]
         async with open_destinations(settings, store=store, providers=providers, resolver=resolver) as destinations:
             app[DESTINATIONS] = destinations
-            app[COLLECTIONS] = Collections(destinations.store, limit=settings.limits.collections_per_account)
+            app[COLLECTIONS] = destinations.dispatch.collections
             app[ACCOUNTS] = accounts = Accounts(destinations.store, fixed=settings.accounts.fixed)
             app[AUTHENTICATE] = authenticate or by_api_key(accounts)
             yield

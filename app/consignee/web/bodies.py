@@ -6,11 +6,13 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from consignee.clock import timestamp
 from consignee.errors import InvalidRequest
 from consignee.providers.fields import text_problem
 from consignee.settings import LimitsSettings
@@ -45,6 +47,28 @@ def read_query(request: web.Request) -> dict[str, list[str]]:
         query.setdefault(name, []).append(value)
     check_strings(query)
     return query
+
+
+def read_ids(fields: Mapping[str, Any], name: str) -> list[str] | None:
+    """Return the ids in a field: a list of them, or one text with commas; None where it is absent. Raises InvalidRequest."""
+    ids = fields.get(name)
+    if isinstance(ids, str):
+        ids = [one.strip() for one in ids.split(",") if one.strip()]
+    if ids is None or (isinstance(ids, list) and all(isinstance(one, str) for one in ids)):
+        return ids
+    raise InvalidRequest({name: ["must be a list of destinations' ids"]})
+
+
+def read_time(fields: Mapping[str, Any], name: str) -> str:
+    """Return the time in a field as times are stored, ISO 8601 in UTC; empty where it is absent. Raises InvalidRequest."""
+    text = fields.get(name)
+    if text is None or text == "":
+        return ""
+    try:
+        time = datetime.fromisoformat(text)
+        return timestamp(time if time.tzinfo else time.replace(tzinfo=UTC))
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRequest({name: ["must be a time in ISO 8601, such as 2026-01-31T12:00:00Z"]}) from None
 
 
 def _parser(request: web.Request) -> Parse:
@@ -114,7 +138,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(names: list[str]) -> NoReturn:
-    repeated = [_shown(name) for name, times in Counter(names).items() if times > 1]
+    repeated = [shown(name) for name, times in Counter(names).items() if times > 1]
     raise InvalidRequest({name: ["is given more than once"] for name in sorted(repeated[:_NAMED])})
 
 
@@ -138,7 +162,7 @@ def _float(text: str) -> float:
 def _parse_form(text: str, limits: LimitsSettings) -> dict[str, Any]:
     pairs = _pairs(text, most=limits.form_fields)
     fields = dict(pairs)
-    if bracketed := sorted({_shown(name) for name in fields if "[" in name or "]" in name}):
+    if bracketed := sorted({shown(name) for name in fields if "[" in name or "]" in name}):
         raise InvalidRequest({name: ["brackets are not understood: send a plain name"] for name in bracketed})
     if len(fields) < len(pairs):
         _twice([name for name, _ in pairs])
@@ -167,7 +191,7 @@ def check_strings(fields: Mapping[str, Any], *, multiline: Collection[str] = ())
     errors: dict[str, list[str]] = {}
     for name, value in fields.items():
         if found := next(_problems([name, value], _DEPTH, multiline=name in multiline), None):
-            errors[_shown(name)] = [found]
+            errors[shown(name)] = [found]
     if errors:
         raise InvalidRequest(errors)
 
@@ -185,7 +209,7 @@ def _problems(value: object, depth: int, *, multiline: bool) -> Iterator[str]:
             yield from _problems(item, depth - 1, multiline=multiline)
 
 
-def _shown(name: str) -> str:
-    """A field's name as it can be answered: without what makes it unfit, and not longer than names are."""
+def shown(name: str) -> str:
+    """Return a field's name as it can be answered: without what makes it unfit, and not longer than names are."""
     safe = "".join(character for character in name if text_problem(character) is None)
     return safe[:64]

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from consignee.delivery import conditions
 from consignee.destination import Destination
-from consignee.errors import ConsigneeError, InvalidRequest
+from consignee.errors import ConsigneeError
 from consignee.verification import Report
 from consignee.web import answers
 from consignee.web.auth import account_of
-from consignee.web.bodies import read_fields
+from consignee.web.bodies import read_fields, read_ids, read_time
 from consignee.web.keys import COLLECTIONS, DESTINATIONS
 from consignee.web.queries import read_listing
 
@@ -76,6 +77,16 @@ async def test_saved(request: web.Request) -> web.Response:
     return answers.success({"connectivity": report.to_json()})
 
 
+async def resend(request: web.Request) -> web.Response:
+    """POST /destinations/{id}/resend"""
+    account = await account_of(request)
+    destinations = request.config_dict[DESTINATIONS]
+    destination = await destinations.get(account, request.match_info["id"])
+    since = read_time(await read_fields(request, required=False), "since")
+    resent = await destinations.dispatch.deliveries.resend_failed(account, destination.id, since=since)
+    return answers.success({"resent": resent})
+
+
 async def policy(request: web.Request) -> web.Response:
     """GET /destinations/{id}/policy"""
     account = await account_of(request)
@@ -87,7 +98,7 @@ async def policy(request: web.Request) -> web.Response:
 async def verify(request: web.Request) -> web.StreamResponse:
     """POST /destinations/verify"""
     account = await account_of(request)
-    ids = _ids(await read_fields(request, required=False))
+    ids = read_ids(await read_fields(request, required=False), "ids")
     outcomes = request.config_dict[DESTINATIONS].verify(account, ids)
     async with aclosing(outcomes):
         if NDJSON in request.headers.get("Accept", ""):
@@ -124,15 +135,6 @@ def _result(id: str, report: Report) -> dict[str, Any]:  # noqa: A002
     return {"id": id, "ok": report.ok, "connectivity": report.to_json()}
 
 
-def _ids(fields: dict[str, Any]) -> list[str] | None:
-    ids = fields.get("ids")
-    if isinstance(ids, str):
-        ids = [one.strip() for one in ids.split(",") if one.strip()]
-    if ids is None or (isinstance(ids, list) and all(isinstance(one, str) for one in ids)):
-        return ids
-    raise InvalidRequest({"ids": ["must be a list of destinations' ids"]})
-
-
 async def _one(request: web.Request, destination: Destination) -> web.Response:
     usage = await _usage(request, destination.account)
     uses = await request.config_dict[COLLECTIONS].uses(destination.account)
@@ -146,14 +148,16 @@ async def _usage(request: web.Request, account: str) -> dict[str, int]:
 
 def view(request: web.Request, destination: Destination, *, used_by: int) -> dict[str, Any]:
     """Return a destination as it is answered: no key and no secret, nor any part of one. So many collections name it."""
+    destinations = request.config_dict[DESTINATIONS]
     return {
         "id": destination.id,
         "name": destination.name,
         "type": destination.type,
         "enabled": destination.enabled,
         "used_by": used_by,
-        **request.config_dict[DESTINATIONS].catalog.view(destination),
+        **destinations.catalog.view(destination),
         "created_at": destination.created_at,
         "updated_at": destination.updated_at,
         "last_test": destination.last_test,
+        "deliveries": conditions.view(destinations.dispatch.conditions.of(destination.account, destination.id)),
     }

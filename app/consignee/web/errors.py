@@ -74,7 +74,8 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
     response = answers.failure(
         STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error)
     )
-    if response.status in (408, 413):  # the rest of the body is not waited for
+    # The rest of the body is not waited for; in a multipart body that may be any amount.
+    if response.status in (408, 413) or request.content_type.startswith("multipart/"):
         response.force_close()
     return response
 

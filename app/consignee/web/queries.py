@@ -1,10 +1,14 @@
 """The query string of a list, as marshmallow reads it."""
 
+import base64
+import json
 from typing import Any
 
 from aiohttp import web
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
+from consignee.delivery.deliveries import Filter
+from consignee.delivery.delivery import STATUSES
 from consignee.errors import InvalidRequest
 from consignee.listing import DIRECTIONS, LARGEST_PAGE, PAGE_SIZE, SORTS, Listing
 from consignee.providers.fields import Truth
@@ -26,6 +30,24 @@ def _whole(most: int, default: int) -> fields.Integer:
     problem = f"must be a whole number from 1 to {most}"
     within = validate.Range(1, most, error=problem)
     return _Digits(load_default=default, validate=within, error_messages={"invalid": problem})
+
+
+class Cursor(fields.Field[tuple[str, str]]):
+    """Where a list goes on: behind what was created then and has that id. To the customer it is any text."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, str]:
+        try:
+            created_at, id_ = json.loads(base64.urlsafe_b64decode(value))
+        except (ValueError, TypeError, RecursionError):
+            raise ValidationError("must be the next_cursor of an earlier answer") from None
+        if not (isinstance(created_at, str) and isinstance(id_, str)):
+            raise ValidationError("must be the next_cursor of an earlier answer")
+        return created_at, id_
+
+
+def cursor(created_at: str, id: str) -> str:  # noqa: A002
+    """Return the cursor of a list that goes on behind that entry."""
+    return base64.urlsafe_b64encode(json.dumps([created_at, id]).encode()).decode()
 
 
 class PageSchema(Schema):
@@ -53,7 +75,23 @@ class ListingSchema(PageSchema):
     )
 
 
+class DeliveriesSchema(Schema):
+    """What a list of deliveries may be asked for."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    collection_id = fields.String(load_default=None)
+    destination_id = fields.String(load_default=None)
+    status = fields.String(
+        load_default=None, validate=validate.OneOf(STATUSES, error="must be one of " + ", ".join(STATUSES))
+    )
+    page_size = _whole(LARGEST_PAGE, PAGE_SIZE)
+    cursor = Cursor(load_default=None)
+
+
 _LISTING = ListingSchema()
+_DELIVERIES = DeliveriesSchema()
 _PAGE = PageSchema()
 
 
@@ -66,6 +104,16 @@ def read_page(request: web.Request) -> tuple[int, int]:
     """Return which page, from 1, of how many entries is asked for; raises InvalidRequest."""
     found = _load(request, _PAGE)
     return found["page"], found["page_size"]
+
+
+def read_deliveries(request: web.Request) -> tuple[Filter, int, tuple[str, str] | None]:
+    """Return which deliveries are asked for, how many, and behind which one; raises InvalidRequest."""
+    found = _load(request, _DELIVERIES)
+    return (
+        Filter(**{name: found[name] for name in ("collection_id", "destination_id", "status")}),
+        found["page_size"],
+        found["cursor"],
+    )
 
 
 def _load(request: web.Request, schema: Schema) -> dict[str, Any]:

@@ -5,7 +5,10 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from consignee.web import collections, destinations, service
+from consignee.web import collections, deliveries, destinations, results, service
+from consignee.web.downloads import download
+from consignee.web.events import events
+from consignee.web.uploads import no_expectation
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", "/destinations", destinations.create),
@@ -17,12 +20,23 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("PUT", "/destinations/{id}", destinations.update),
     ("DELETE", "/destinations/{id}", destinations.delete),
     ("POST", "/destinations/{id}/test", destinations.test_saved),
+    ("POST", "/destinations/{id}/resend", destinations.resend),
     ("GET", "/destinations/{id}/policy", destinations.policy),
     ("POST", "/collections", collections.create),
     ("GET", "/collections", collections.list_all),
     ("GET", "/collections/{id}", collections.get),
     ("PUT", "/collections/{id}", collections.update),
     ("DELETE", "/collections/{id}", collections.delete),
+    ("POST", "/collections/{id}/results", results.create),
+    ("GET", "/collections/{id}/results", results.list_all),
+    ("GET", "/collections/{id}/results/{n}", results.get),
+    ("POST", "/collections/{id}/results/{n}/resend", results.resend),
+    ("POST", "/collections/{id}/results/{n}/webhook/resend", results.resend_webhook),
+    ("GET", "/collections/{id}/results/{n}/events", events),
+    ("GET", "/collections/{id}/results/{n}/files/{name}", download),
+    ("HEAD", "/collections/{id}/results/{n}/files/{name}", download),
+    ("GET", "/deliveries", deliveries.list_some),
+    ("GET", "/deliveries/{id}", deliveries.get),
     ("GET", "/destination-types", service.destination_types),
     ("GET", "/account", service.account),
     ("GET", "/healthz", service.healthz),
@@ -40,4 +54,7 @@ async def _expect(request: web.Request) -> None:
 def add_routes(app: web.Application) -> None:
     """Add every route to an application."""
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, handler, expect_handler=_expect)
+        expect = no_expectation if handler is results.create else _expect
+        # By default a parameter holds no braces, but the name of a file may.
+        pattern = path.replace("{name}", "{name:[^/]+}")
+        app.router.add_route(method, pattern, handler, expect_handler=expect)

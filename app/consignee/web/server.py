@@ -15,7 +15,7 @@ from consignee.settings import Settings
 from consignee.web import answers, create_app
 from consignee.web.control import control
 from consignee.web.errors import from_http, internal
-from consignee.web.keys import DRAINING
+from consignee.web.keys import DESTINATIONS, DRAINING
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,8 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Ap
             ready(_url(settings.server.host, runner.addresses[0][1]))
             await stopped.wait()
         app[DRAINING].set()
-        await runner.drain(settings.server.shutdown_timeout)
+        grace = settings.server.shutdown_timeout
+        await asyncio.gather(runner.drain(grace), app[DESTINATIONS].dispatch.stop(grace))
     finally:
         await runner.cleanup()
 

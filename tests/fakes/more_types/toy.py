@@ -18,7 +18,7 @@ from consignee.errors import (
     ProviderError,
     ProviderFailure,
 )
-from consignee.providers.base import Bucket, Provider
+from consignee.providers.base import Bucket, Checkpoint, Provider
 from consignee.providers.fields import DestinationFields, Endpoint, matching, prefix, text
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -51,7 +51,7 @@ class Shelf(Bucket):
         self._key = key
         self.found = {}
 
-    async def put(self, key: str, body: Body) -> None:
+    async def put(self, key: str, body: Body, checkpoint: Checkpoint | None = None) -> None:
         answer = await self._send("PUT", key, body)
         if "ETag" not in answer.headers:
             raise NotAStorageService("The shop gave no receipt.")

@@ -1,0 +1,235 @@
+"""Puts together what delivers."""
+
+import random as chance
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from consignee.agenda import Agenda
+from consignee.collections import Collections
+from consignee.delivery import delivery as states
+from consignee.delivery import webhooks
+from consignee.delivery.abandoning import Abandoning
+from consignee.delivery.attempt import Courier, Skipped, Surroundings
+from consignee.delivery.conditions import Conditions
+from consignee.delivery.deliveries import Deliveries
+from consignee.delivery.delivery import Delivery
+from consignee.delivery.dispatch import Dispatch
+from consignee.delivery.engine import Engine
+from consignee.delivery.results import ResultSets
+from consignee.delivery.schedule import Schedule
+from consignee.delivery.sending import Errand, Places
+from consignee.delivery.spool import Spool
+from consignee.delivery.webhook import send
+from consignee.delivery.webhooks import Webhooks
+from consignee.destination import Destination
+from consignee.errors import NotFound
+from consignee.outlets import Outlets, policy
+from consignee.providers.base import Bucket
+from consignee.queue import Job
+from consignee.queue.stored import StoredQueue
+from consignee.secret import Sealer
+from consignee.sections import seconds
+from consignee.service import Destinations
+from consignee.settings import Settings
+
+WEBHOOKS_AT_ONCE: Final = 2
+"""To one collection's webhook."""
+SPOOLS: Final = "spools"
+
+
+class Assembly:
+    """All the parts, and what they ask of each other; `open` makes them ready, `dispatch.start` sets them to work.
+
+    `now` returns seconds since 1970, `random` numbers from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        destinations: Destinations,
+        *,
+        sealer: Sealer,
+        outlets: Outlets,
+        agenda: Agenda,
+        now: Callable[[], float] = time.time,
+        random: Callable[[], float] = chance.random,
+    ) -> None:
+        own = settings.delivery
+        self.settings = settings
+        self.destinations = destinations
+        self.store = destinations.store
+        self.sealer = sealer
+        self.outlets = outlets
+        self.agenda = agenda
+        self.now = now
+        self.schedule = Schedule.of(own, random=random)
+        self.queue = StoredQueue(self.store, states.KIND, now=now, lease=own.lease)
+        self.messages = StoredQueue(self.store, webhooks.KIND, now=now, lease=own.lease)
+        self.collections = self._collections()
+        self.conditions = self._conditions()
+        self.spool = self._spool()
+        self.abandoning = Abandoning(self.open_bucket, find=destinations.get, sealer=sealer, agenda=agenda)
+        self.courier = self._courier()
+        self.engine = self._engine(self.queue, self.courier.work, each=own.per_destination)
+        self.deliveries = self._deliveries()
+        self.results = self._results()
+        self.webhooks = self._webhooks()
+        self.dispatch = self._dispatch()
+
+    async def open(self) -> None:
+        """Take up what is known, and finish what an end in the middle left; raises StoreUnusable, StoreError."""
+        self.destinations.dispatch = self.dispatch
+        self.destinations.works_again.append(self.conditions.succeeded)
+        self.destinations.deleted.append(self.dispatch.destination_deleted)
+        self.collections.deleted.append(self.dispatch.collection_deleted)
+        await self.spool.open()
+        await self._claim_spool()
+        for part in (self.queue, self.messages, self.conditions, self.results):
+            await part.open()
+
+    async def close(self) -> None:
+        """Let go of the spool."""
+        await self.spool.close()
+
+    async def _claim_spool(self) -> None:
+        """Make sure that the files in the spool are this store's: those that no result set names are removed."""
+        kept = await self.store.get(SPOOLS, "", "own")
+        known = kept.data["id"] if kept else None
+        claimed = await self.spool.claim(known)
+        if claimed != known:
+            await self.store.save(SPOOLS, "", "own", {"id": claimed}, replaces=kept.revision if kept else 0)
+
+    def _collections(self) -> Collections:
+        return Collections(
+            self.store,
+            limit=self.settings.limits.collections_per_account,
+            sealer=self.sealer,
+            policy=policy(self.settings.egress),
+            now=self._time,
+        )
+
+    def _conditions(self) -> Conditions:
+        own = self.settings.delivery
+        return Conditions(
+            self.store,
+            self.queue,
+            schedule=self.schedule,
+            breaker=own.breaker,
+            disable_after=seconds(own.disable_after) if own.disable_after else None,
+            now=self.now,
+        )
+
+    def _spool(self) -> Spool:
+        own = self.settings.delivery
+        directory = Path(own.spool or Path(self.settings.store.path) / "spool")
+        return Spool(directory, most_files=own.files_per_set, most_bytes=own.bytes_per_set or None)
+
+    def _courier(self) -> Courier:
+        own = self.settings.delivery
+        return Courier(
+            self.queue,
+            Surroundings(
+                find=self.find,
+                open_bucket=self.open_bucket,
+                abandoning=self.abandoning,
+                disable=self.disable,
+                ended=self.ended,
+                spool=self.spool,
+                sealer=self.sealer,
+                now=self.now,
+            ),
+            conditions=self.conditions,
+            schedule=self.schedule,
+            places=Places(own.concurrency, each=own.per_destination),
+            crashes=own.crashes,
+        )
+
+    def _engine(self, queue: StoredQueue, work: Callable[[Job], Any], *, each: int) -> Engine:
+        own = self.settings.delivery
+        return Engine(queue, work, places=own.concurrency, each=each, lease=own.lease)
+
+    def _deliveries(self) -> Deliveries:
+        return Deliveries(
+            self.store,
+            self.queue,
+            take_away=self.engine.take_away,
+            abandon=self.abandoning.soon,
+            all_ended=self.all_ended,
+            now=self._time,
+        )
+
+    def _results(self) -> ResultSets:
+        retention = seconds(self.settings.delivery.retention)
+        return ResultSets(self.store, deliveries=self.deliveries, spool=self.spool, retention=retention, now=self._time)
+
+    def _webhooks(self) -> Webhooks:
+        own = self.settings.delivery
+        return Webhooks(
+            self.messages,
+            find=self.collections.get,
+            view=self.view,
+            post=partial(send, self.outlets.webhooks(), timeout=own.webhook_timeout),
+            schedule=self.schedule,
+            crashes=own.crashes,
+            now=self.now,
+        )
+
+    def _dispatch(self) -> Dispatch:
+        own = self.settings.delivery
+        return Dispatch(
+            collections=self.collections,
+            results=self.results,
+            deliveries=self.deliveries,
+            webhooks=self.webhooks,
+            conditions=self.conditions,
+            courier=self.courier,
+            engines=(self.engine, self._engine(self.messages, self.webhooks.work, each=WEBHOOKS_AT_ONCE)),
+            agenda=self.agenda,
+            retention=seconds(own.retention),
+            public_url=own.public_url,
+        )
+
+    async def find(self, job: Job) -> Errand | None:
+        """Return what a job is about, None if its result set is gone; raises Skipped."""
+        delivery = Delivery.of(job)
+        try:
+            result_set = await self.results.get(job.account, delivery.collection_id, delivery.number)
+        except NotFound:
+            return None
+        await self.deliveries.require_enabled(job.account, job.lane)
+        try:
+            destination = await self.destinations.get(job.account, job.lane)
+        except NotFound:
+            raise Skipped("The destination was deleted.") from None
+        prefix = self.destinations.catalog.provider(destination).path_prefix(destination)
+        return Errand(result_set=result_set, destination=destination, prefix=prefix)
+
+    async def disable(self, destination: Destination, reason: str) -> None:
+        """Disable a destination to which nothing can be delivered, and skip what waits for it."""
+        await self.destinations.disable(destination)
+        await self.deliveries.cancel(destination, reason, under_way=False)
+
+    async def ended(self, job: Job) -> None:
+        """Pass on that a delivery ended."""
+        await self.deliveries.ended(job.account, Delivery.of(job).result_set_id)
+
+    async def all_ended(self, account: str, collection_id: str, number: int, completion: str) -> None:
+        """Pass on that a result set is complete."""
+        await self.dispatch.all_ended(account, collection_id, number, completion)
+
+    async def view(self, account: str, collection_id: str, number: int) -> dict[str, object]:
+        """Return a result set as it is answered; raises NotFound."""
+        return await self.dispatch.view(account, collection_id, number)
+
+    def open_bucket(self, destination: Destination) -> AbstractAsyncContextManager[Bucket]:
+        """Return the bucket of a destination, to be opened."""
+        provider = self.destinations.catalog.provider(destination)
+        return provider.open(destination, destination.found, self.outlets.transport(provider))
+
+    def _time(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), UTC)

@@ -1,0 +1,200 @@
+"""Deliveries: planned for a result set, looked at, repeated, cancelled."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from consignee.clock import timestamp
+from consignee.delivery import delivery as states
+from consignee.delivery.attempt import Skipped
+from consignee.delivery.delivery import Delivery, delivery_id
+from consignee.delivery.result_set import ResultSet
+from consignee.destination import Destination
+from consignee.errors import Conflict, NotFound
+from consignee.queue import Change, Job, Queue
+from consignee.service import KIND as DESTINATIONS
+from consignee.store import Store
+
+AllEnded = Callable[[str, str, int, str], Awaitable[None]]
+"""Told of a result set that is complete: its account, collection and number, and a fingerprint of how its deliveries ended."""
+
+AFRESH = (states.SUCCESS, states.SKIPPED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which deliveries a list holds; None is for all."""
+
+    collection_id: str | None = None
+    destination_id: str | None = None
+    status: str | None = None
+
+
+class Deliveries:
+    """The deliveries of all accounts.
+
+    `take_away` ends the attempt that is under way here, if there is one; `abandon` forgets the uploads that a job leaves.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        *,
+        take_away: Callable[[str, str], Awaitable[None]],
+        abandon: Callable[[Job, Destination | None], None],
+        all_ended: AllEnded,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._take_away = take_away
+        self._abandon = abandon
+        self._all_ended = all_ended
+        self._now = now
+
+    async def plan(self, result_set: ResultSet, destination_ids: Iterable[str] | None = None) -> None:
+        """Add the deliveries of a result set that are not there yet; raises StoreError."""
+        ids = result_set.destination_ids if destination_ids is None else destination_ids
+        jobs = [await self._planned(result_set, one) for one in ids]
+        await asyncio.gather(*(self._add(result_set.account, job) for job in jobs))
+
+    async def _planned(self, result_set: ResultSet, destination_id: str) -> Delivery:
+        now = self._now()
+        delivery = Delivery(
+            collection_id=result_set.collection_id,
+            number=result_set.number,
+            destination_id=destination_id,
+            created_at=timestamp(now),
+            files_total=result_set.files_total,
+        )
+        try:
+            await self.require_enabled(result_set.account, destination_id)
+        except Skipped as reason:
+            return skipped(delivery, now, str(reason))
+        return delivery.with_entry(now, "Waiting for upload.")
+
+    async def require_enabled(self, account: str, destination_id: str) -> None:
+        """Raise Skipped if nothing can be delivered to a destination."""
+        document = await self._store.get(DESTINATIONS, account, destination_id)
+        if document is None:
+            raise Skipped("The destination was deleted.")
+        if not document.data["enabled"]:
+            raise Skipped("The destination is disabled.")
+
+    async def _add(self, account: str, delivery: Delivery) -> None:
+        due = self._now().timestamp() if delivery.status == states.PENDING else None
+        with suppress(Conflict):  # it is there already
+            await self._queue.add(account, delivery.id, delivery.to_data(), lane=delivery.destination_id, due=due)
+
+    async def get(self, account: str, id: str) -> Job:  # noqa: A002
+        """Return a delivery's job; raises NotFound."""
+        if (job := await self._queue.get(account, id)) is None:
+            raise NotFound("There is no such delivery.")
+        return job
+
+    async def list(self, account: str, wanted: Filter) -> list[Job]:
+        """Return the jobs of the deliveries that are wanted, newest first."""
+        prefix = f"{wanted.collection_id}." if wanted.collection_id is not None else ""
+        jobs = [job for job in await self._queue.list(account, prefix=prefix) if _is_wanted(job, wanted)]
+        return jobs[::-1]
+
+    async def of(self, account: str, result_set_id: str) -> dict[str, Job]:
+        """Return the jobs of a result set by destination."""
+        return {job.lane: job for job in await self._queue.list(account, prefix=f"{result_set_id}.")}
+
+    async def unfinished(self, account: str, result_set_id: str) -> bool:
+        """Whether a delivery of the result set is under way or due."""
+        return any(job.due is not None for job in (await self.of(account, result_set_id)).values())
+
+    async def resend(self, result_set: ResultSet, destination_ids: Iterable[str]) -> None:
+        """Deliver a result set again: to these destinations, also to those that were not meant before."""
+        account = result_set.account
+        for one in destination_ids:
+            place = delivery_id(result_set.collection_id, result_set.number, one)
+            if await self._queue.change(account, place, self._again) is None:
+                await self.plan(result_set, [one])
+            await self._queue.hold(account, one, None)
+        await self.ended(account, result_set.id)
+
+    async def resend_failed(self, account: str, destination_id: str, *, since: str = "") -> int:
+        """Repeat what failed or was skipped at a destination since then (ISO 8601, UTC); return how many deliveries."""
+        jobs = await self.list(account, Filter(destination_id=destination_id))
+        chosen = [job for job in jobs if _failed_since(Delivery.of(job), since)]
+        for job in chosen:
+            await self._queue.change(account, job.id, self._again)
+        await self._queue.hold(account, destination_id, None)
+        return len(chosen)
+
+    def _again(self, job: Job) -> Change | None:
+        if states.is_under_way(job):  # an attempt is under way: that is what was asked for
+            return None
+        now, delivery = self._now(), Delivery.of(job)
+        if job.due is None:
+            fresh = delivery.with_nothing_sent() if delivery.status in AFRESH else delivery
+            delivery = replace(fresh, status=states.PENDING, failures=0, code=None, ended_at=None)
+        return Change(delivery.with_entry(now, "Sending again was asked for.").to_data(), now.timestamp())
+
+    async def cancel(self, destination: Destination, reason: str, *, under_way: bool = True) -> None:
+        """Skip what is still to be delivered to a destination; if not `under_way`, only what waits."""
+        account, now, cancelled = destination.account, self._now(), dict[str, Job]()
+
+        def decide(job: Job) -> Change | None:
+            if job.due is None or (states.is_under_way(job) and not under_way):
+                return None
+            cancelled[job.id] = job
+            return Change(skipped(Delivery.of(job), now, reason).to_data(), None)
+
+        meant = [job for job in await self._queue.list(account) if job.lane == destination.id and job.due is not None]
+        await asyncio.gather(*(self._queue.change(account, job.id, decide) for job in meant))
+        for job in cancelled.values():
+            await self._take_away(account, job.id)
+            self._abandon(job, destination)
+        for result_set_id in {Delivery.of(job).result_set_id for job in cancelled.values()}:
+            await self.ended(account, result_set_id)
+
+    async def forget(self, account: str, result_set_id: str) -> None:
+        """Remove the deliveries of a result set, also one that is under way."""
+        for job in (await self.of(account, result_set_id)).values():
+            await self._queue.change(account, job.id, _at_rest)
+            await self._take_away(account, job.id)
+            if (latest := await self._queue.get(account, job.id)) is not None:
+                self._abandon(latest, None)
+                await self._queue.remove(account, job.id)
+
+    async def ended(self, account: str, result_set_id: str) -> None:
+        """If no delivery of a result set is unfinished, tell that on."""
+        jobs = await self.of(account, result_set_id)
+        if all(job.due is None for job in jobs.values()):
+            collection_id, _, number = result_set_id.partition(".")
+            await self._all_ended(account, collection_id, int(number), _fingerprint(jobs))
+
+
+def _at_rest(job: Job) -> Change | None:
+    return None if job.due is None else Change(job.data, None)
+
+
+def _fingerprint(jobs: Mapping[str, Job]) -> str:
+    """Another one each time that the deliveries have ended anew, and always the same one for the same ends."""
+    ends = sorted((lane, job.attempt, job.data["status"], job.data["ended_at"]) for lane, job in jobs.items())
+    return hashlib.sha256(json.dumps(ends).encode()).hexdigest()[:16]
+
+
+def skipped(delivery: Delivery, now: datetime, reason: str) -> Delivery:
+    """Return the delivery, skipped for that reason."""
+    ended = replace(delivery.with_entry(now, reason), status=states.SKIPPED, ended_at=timestamp(now))
+    return replace(ended, checkpoints={}, failures=0, code=None)
+
+
+def _is_wanted(job: Job, wanted: Filter) -> bool:
+    if wanted.destination_id not in (None, job.lane):
+        return False
+    return wanted.status in (None, states.UPLOADING if states.is_under_way(job) else job.data["status"])
+
+
+def _failed_since(delivery: Delivery, since: str) -> bool:
+    return delivery.status in (states.FAILED, states.SKIPPED) and (delivery.ended_at or "") >= since

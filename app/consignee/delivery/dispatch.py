@@ -1,0 +1,139 @@
+"""All of deliveries in one place: result sets come in, are delivered, and their webhooks told."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from consignee.agenda import Agenda
+from consignee.body import CHUNK_BYTES
+from consignee.collections import Collections
+from consignee.delivery.attempt import Courier
+from consignee.delivery.conditions import Conditions
+from consignee.delivery.deliveries import Deliveries
+from consignee.delivery.engine import Engine
+from consignee.delivery.result_set import ResultSet
+from consignee.delivery.results import ResultSets
+from consignee.delivery.views import delivery_view, result_set_view
+from consignee.delivery.webhooks import Webhooks
+from consignee.destination import Destination
+from consignee.errors import ConsigneeError, NotFound
+from consignee.queue import Job
+
+SWEEP: Final = 3600.0
+"""Seconds from one removal of old result sets to the next, at most."""
+
+log = logging.getLogger(__name__)
+
+Source = str | Path | tuple[str, bytes | str | Path | AsyncIterator[bytes]]
+"""A file by its path, or its name with its content or its path."""
+
+
+class Dispatch:
+    """What `Destinations.dispatch` is. `retention` is in seconds, `public_url` where customers reach the service."""
+
+    def __init__(
+        self,
+        *,
+        collections: Collections,
+        results: ResultSets,
+        deliveries: Deliveries,
+        webhooks: Webhooks,
+        conditions: Conditions,
+        courier: Courier,
+        engines: Iterable[Engine],
+        agenda: Agenda,
+        retention: float,
+        public_url: str,
+    ) -> None:
+        self.collections = collections
+        self.results = results
+        self.deliveries = deliveries
+        self.webhooks = webhooks
+        self.conditions = conditions
+        self._courier = courier
+        self._engines = tuple(engines)
+        self._agenda = agenda
+        self._interval = max(1.0, min(retention / 10, SWEEP))
+        self._public_url = public_url
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for engine in self._engines:
+            engine.start()
+        self._agenda.after(0, self._retire)
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing more; what is under way gets `grace` seconds, and is then given back."""
+        await asyncio.gather(*(engine.stop(grace) for engine in self._engines))
+
+    async def deliver(
+        self, account: str, collection_id: str, files: Iterable[Source], times: Mapping[str, str] | None = None
+    ) -> ResultSet:
+        """Take in a complete result set; see `Destinations.deliver`."""
+        collection = await self.collections.get(account, collection_id)
+        async with self.results.intake(collection) as intake:
+            for file in files:
+                name, content = (Path(file).name, file) if isinstance(file, str | Path) else file
+                await intake.add(name, _chunks(content))
+            return await self.results.complete(collection, intake, times)
+
+    async def view(self, account: str, collection_id: str, number: str | int) -> dict[str, Any]:
+        """Return a result set as it is answered; raises NotFound."""
+        return await self.view_of(await self.results.get(account, collection_id, number))
+
+    async def view_of(self, result_set: ResultSet) -> dict[str, Any]:
+        """Return a result set as it is answered."""
+        return result_set_view(
+            result_set,
+            await self.deliveries.of(result_set.account, result_set.id),
+            self._courier.progress,
+            public_url=self._public_url,
+            webhook_status=await self.webhooks.status(result_set.account, result_set.id),
+        )
+
+    def delivery_view(self, job: Job, *, uploads: bool = False) -> dict[str, Any]:
+        """Return a delivery as it is answered."""
+        return delivery_view(job, self._courier.progress(job), uploads=uploads)
+
+    async def all_ended(self, account: str, collection_id: str, number: int, completion: str) -> None:
+        """Have the collection's webhook told, if it has one."""
+        try:
+            collection = await self.collections.get(account, collection_id)
+        except NotFound:
+            return
+        if collection.notification_webhook is not None:
+            await self.webhooks.tell(account, collection_id, number, completion=completion)
+
+    async def destination_deleted(self, destination: Destination) -> None:
+        """Cancel what was still to be delivered to a destination that is no more."""
+        await self.deliveries.cancel(destination, "The destination was deleted.")
+        await self.conditions.forget(destination.account, destination.id)
+
+    async def collection_deleted(self, account: str, collection_id: str) -> None:
+        """Cancel and remove the result sets of a collection that is no more."""
+        for result_set in await self.results.kept(account, collection_id):
+            await self.webhooks.forget(account, result_set.id)
+        await self.results.forget_collection(account, collection_id)
+
+    async def _retire(self) -> None:
+        try:
+            for result_set in await self.results.retire():
+                await self.webhooks.forget(result_set.account, result_set.id)
+        except ConsigneeError as error:
+            log.error("old result sets could not be removed: %s", error)
+        finally:
+            self._agenda.after(self._interval, self._retire)
+
+
+async def _chunks(content: bytes | str | Path | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if isinstance(content, bytes):
+        yield content
+    elif isinstance(content, str | Path):
+        with await asyncio.to_thread(Path(content).open, "rb") as file:
+            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield chunk
+    else:
+        async for chunk in content:
+            yield chunk

@@ -1,0 +1,137 @@
+"""Spool: the files of result sets on this machine's disk, from their arrival until no delivery needs them any more.
+
+    incoming/TOKEN/0, 1, 2      being received, or being removed; emptied at the start
+    kept/TOKEN/0, 1, 2          whole and durable
+
+Files are stored under their numbers, never under customers' names. Only one process may use a spool: the store's lock sees to it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable, Container, Iterable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from consignee.body import FileBody
+from consignee.delivery.file_names import Names
+from consignee.delivery.intake import Intake, Limits, SpooledFile
+from consignee.delivery.writing import Disk
+from consignee.errors import StoreError, StoreUnusable
+from consignee.store.directory import take_lock
+from consignee.store.disk import fsync_directory, make_directory, write_durably
+
+__all__ = ["Intake", "Spool", "SpooledFile"]
+
+_TOKEN = re.compile(r"[0-9a-f]+")
+
+
+class Spool:
+    """The files of result sets in one directory; `most_bytes` is over all files of a result set."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
+        most_files: int = 10_000,
+        most_bytes: int | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        self._directory = directory
+        self._incoming = directory / "incoming"
+        self._kept = directory / "kept"
+        self._random = random
+        self._limits = Limits(most_files, most_bytes)
+        self._disk = Disk(executor)
+        self._lock: int | None = None
+
+    async def open(self) -> None:
+        """Make the directory where absent, and remove what an interrupted intake left; raises StoreUnusable."""
+        try:
+            await self._disk.run(self._prepare)
+        except StoreUnusable:
+            raise
+        except StoreError as error:
+            raise StoreUnusable(f"can't use the spool in {self._directory}: {error.__cause__}") from error
+
+    async def close(self) -> None:
+        """Let go of it. May be called twice."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def claim(self, owner: str | None) -> str:
+        """Return the id of the store whose files these are: `owner`, or that of a spool that nobody claimed yet.
+
+        One that is empty can be claimed anew. Raises StoreUnusable if it holds another store's files, and StoreError.
+        """
+        path = self._directory / "owner"
+        written = await self._disk.run(lambda: path.read_text().strip() if path.exists() else "")
+        if written and written != owner and await self.tokens():
+            raise StoreUnusable(
+                f"the spool in {self._directory} holds files of another store: give each store a spool of its own"
+            )
+        owner = owner or self._random(16).hex()
+        if written != owner:
+            await self._disk.run(write_durably, path, owner.encode() + b"\n")
+        return owner
+
+    def _prepare(self) -> None:
+        make_directory(self._directory)
+        if self._lock is None:
+            self._lock = take_lock(self._directory, "spool")
+        for directory in (self._incoming, self._kept):
+            make_directory(directory)
+        for leftover in list(self._incoming.iterdir()):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    @contextlib.asynccontextmanager
+    async def _intake(self, names: Names) -> AsyncIterator[Intake]:
+        token = self._random(16).hex()
+        intake = Intake(self._disk, token, self._incoming / token, self._kept / token, self._limits, names)
+        try:
+            await self._disk.run(intake.begin)
+            yield intake
+        finally:
+            if not intake.kept:
+                await self._disk.run(intake.discard)
+
+    def intake(self, *, reserved: Iterable[str] = ()) -> AbstractAsyncContextManager[Intake]:
+        """Return a context in which files are taken in, but none of a `reserved` name; left without `keep`, nothing stays."""
+        return self._intake(Names(reserved=reserved))
+
+    def body(self, token: str, number: int, file: SpooledFile) -> FileBody:
+        """Return the content of the file that was added as the `number`th, from 0."""
+        path = self._place(token) / str(number)
+        return FileBody(path, file.size, bytes.fromhex(file.md5), bytes.fromhex(file.sha256))
+
+    async def remove(self, token: str) -> None:
+        """Remove a set durably; one that is not there is fine. Raises StoreError."""
+        await self._disk.run(self._remove, self._place(token))
+
+    def _remove(self, place: Path) -> None:
+        doomed = self._incoming / place.name
+        # Out of sight in one step first: a set is there whole or not at all, also after a crash half-way.
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(doomed)
+            fsync_directory(self._kept)
+            shutil.rmtree(doomed)
+
+    async def tokens(self) -> list[str]:
+        """Return the tokens of the sets that are kept, sorted. Raises StoreError."""
+        names = await self._disk.run(os.listdir, self._kept)
+        return sorted(name for name in names if _TOKEN.fullmatch(name))
+
+    async def sweep(self, keep: Container[str]) -> None:
+        """Remove every kept set whose token is not in `keep`, so also one that is not recorded yet. Raises StoreError."""
+        for token in await self.tokens():
+            if token not in keep:
+                await self.remove(token)
+
+    def _place(self, token: str) -> Path:
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("no token of a spooled set")
+        return self._kept / token

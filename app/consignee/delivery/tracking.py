@@ -1,0 +1,126 @@
+"""What is known of an attempt while it lasts, and how that becomes durable without holding it up."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+from consignee.body import Body
+from consignee.delivery.delivery import Delivery, Progress
+from consignee.errors import StoreError
+from consignee.providers.base import Checkpoint
+from consignee.queue import Job, LeaseLost, Queue
+from consignee.secret import Sealer, Secret
+
+PERIOD: Final = 0.5
+"""Seconds between two saves of an attempt that goes on: what was sent since the last one is sent again after a crash."""
+
+
+class Tracking:
+    """The delivery of one leased job as it changes; what is changed while a save is under way goes with the next one."""
+
+    def __init__(self, queue: Queue, job: Job) -> None:
+        self.delivery = Delivery.of(job)
+        self.job = job
+        self.under_way: dict[int, int] = {}
+        """Bytes that went out of each file whose upload is under way, by the file's number."""
+        self._queue = queue
+        self._changes = self._saved = 0
+        self._saving = asyncio.Lock()
+
+    @property
+    def progress(self) -> Progress:
+        """How far this attempt has come."""
+        return Progress(self.delivery.files_sent, self.delivery.bytes_sent + sum(self.under_way.values()))
+
+    def note(self, change: Callable[[Delivery], Delivery]) -> None:
+        """Change the delivery; durable with the next save."""
+        self.delivery = change(self.delivery)
+        self._changes += 1
+
+    async def save(self) -> None:
+        """Return when all that was noted so far is durable; raises LeaseLost or StoreError."""
+        needed = self._changes
+        async with self._saving:
+            if self._saved < needed:
+                covered = self._changes
+                self.job = await self._queue.extend(self.job, self.delivery.to_data())
+                self._saved = covered
+
+    @asynccontextmanager
+    async def saved_now_and_then(self) -> AsyncIterator[None]:
+        """Save what was noted, again and again, as long as the context lasts."""
+        task = asyncio.create_task(self._save_again_and_again())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _save_again_and_again(self) -> None:
+        with suppress(LeaseLost):  # whoever took the job away ends the attempt
+            while True:
+                await asyncio.sleep(PERIOD)
+                with suppress(StoreError):  # the outcome is saved at the end, and that must not fail
+                    await self.save()
+
+
+class SealedCheckpoint(Checkpoint):
+    """The checkpoint of one file, kept with the delivery; sealed, for some storage gives out addresses that are secrets."""
+
+    def __init__(self, tracking: Tracking, index: int, sealer: Sealer) -> None:
+        self._tracking = tracking
+        self._index = str(index)
+        self._sealer = sealer
+        sealed = tracking.delivery.checkpoints.get(self._index)
+        super().__init__({} if sealed is None else opened(tracking.job, self._index, sealed, sealer))
+
+    async def save(self, state: Mapping[str, Any]) -> None:
+        """Keep the state durably."""
+        self.state = state
+        sealed = (
+            self._sealer.seal(Secret(json.dumps(state)), **_bound(self._tracking.job, self._index)) if state else None
+        )
+        self._tracking.note(lambda delivery: delivery.with_checkpoint(self._index, sealed))
+        await self._tracking.save()
+
+
+def opened(job: Job, index: str, sealed: str, sealer: Sealer) -> Mapping[str, Any]:
+    """Return the state of a sealed checkpoint; empty if it can't be opened: the upload then begins anew."""
+    try:
+        state: dict[str, Any] = json.loads(sealer.open(sealed, **_bound(job, index)).reveal())
+    except StoreError:
+        return {}
+    return state
+
+
+def _bound(job: Job, index: str) -> dict[str, Any]:
+    return {"account": job.account, "id": job.id, "revision": 0, "field": f"checkpoint {index}"}
+
+
+class WatchedBody(Body):
+    """A body that tells how many bytes of it went out; what is sent again is taken back first."""
+
+    def __init__(self, body: Body, tell: Callable[[int], None]) -> None:
+        self._body = body
+        self._tell = tell
+        self.length, self.md5, self.sha256 = body.length, body.md5, body.sha256
+
+    async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
+        """Yield the content from `offset`."""
+        told = 0
+        whole = False
+        try:
+            async for chunk in self._body.chunks(offset):
+                yield chunk
+                told += len(chunk)
+                self._tell(len(chunk))
+            whole = True
+        finally:
+            if not whole:
+                self._tell(-told)
+
+    async def part(self, offset: int, length: int) -> Body:
+        """Return a section, watched too."""
+        return WatchedBody(await self._body.part(offset, length), self._tell)

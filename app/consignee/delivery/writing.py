@@ -1,0 +1,78 @@
+"""Writing files without holding up the event loop, and without a thread left behind that still writes."""
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from consignee.errors import StoreError
+from consignee.store.disk import sync_data, write_all
+
+logger = logging.getLogger(__name__)
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+# A pool of its own: the default one also resolves host names, which must not wait behind a thousand fsyncs.
+_THREADS = 4
+
+
+class Disk:
+    """Runs what blocks in threads, and tells of disk errors in clear words."""
+
+    def __init__(self, executor: Executor | None) -> None:
+        self._executor = executor or ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
+
+    async def run(self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Return what `call` returns; raises StoreError for its OSError.
+
+        A cancellation waits until the thread is done, which can't be stopped: nobody may close or remove what it is writing to.
+        """
+        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as interruption:
+                cancelled = interruption
+        failure = future.exception()
+        if cancelled is not None:
+            raise cancelled
+        if isinstance(failure, OSError):
+            logger.error("the spool's disk failed: %s", failure)
+            raise StoreError(f"the files could not be stored: {failure.strerror or 'the disk failed'}") from failure
+        return future.result()
+
+
+class Writing:
+    """One file as it is written and hashed; opened by the first write. Its methods block."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        """Append. Raises OSError."""
+        if self._fd is None:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        write_all(self._fd, data)
+        self._md5.update(data)
+        self._sha256.update(data)
+
+    def finish(self, data: bytes) -> tuple[str, str]:
+        """Append, sync and close; return MD5 and SHA-256 in hex. Raises OSError."""
+        self.write(data)
+        assert self._fd is not None
+        sync_data(self._fd)
+        self.close()
+        return self._md5.hexdigest(), self._sha256.hexdigest()
+
+    def close(self) -> None:
+        """Let go; may be called again."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)

@@ -1,0 +1,268 @@
+"""Which unfinished job is next: accounts take turns, then the lanes of an account, then what is due first.
+
+Nothing here looks at all jobs or all lanes: a lane is looked at when its alarm rings, and is ready from then on until it
+turns out that it can give nothing more.
+"""
+
+import heapq
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from consignee.queue import Job
+from consignee.queue.alarms import Alarms
+from consignee.queue.rotation import Rotation
+
+
+class Chosen(NamedTuple):
+    """A job to claim, as attempt `attempt`, if the store still has it at that revision."""
+
+    account: str
+    id: str
+    revision: int
+    attempt: int
+
+
+@dataclass(eq=False)
+class _Waiting:
+    """What is known of one unfinished job. `lease` is the end of its lease."""
+
+    lane: "_Lane"
+    id: str
+    number: int
+    due: float
+    attempt: int
+    revision: int
+    lease: float | None = None
+    gone: bool = False
+
+
+@dataclass(eq=False)
+class _Account:
+    """The lanes of one account; those that may have something to give take turns."""
+
+    name: str
+    lanes: dict[str, "_Lane"] = field(default_factory=dict)
+    ready: Rotation = field(default_factory=Rotation)
+    leased: int = 0
+
+
+@dataclass(eq=False)
+class _Lane:
+    """The jobs of one lane, those that are not leased by when they are due.
+
+    `hold` is the time until which it rests, infinite if that takes a word; `probe` the one job that it gave after that.
+    """
+
+    account: _Account
+    name: str
+    due: list[tuple[float, int, _Waiting]] = field(default_factory=list)
+    jobs: int = 0
+    leased: int = 0
+    hold: float | None = None
+    probe: _Waiting | None = None
+
+    def time(self) -> float | None:
+        """Return from when on there is something to give, as far as time goes; None if that takes other news."""
+        while self.due and (self.due[0][2].gone or self.due[0][2].lease is not None):
+            heapq.heappop(self.due)
+        if not self.due or self.hold == math.inf:
+            return None
+        return max(self.due[0][0], self.hold or self.due[0][0])
+
+    def has_room(self, each: int) -> bool:
+        """Whether one more may be leased."""
+        return self.leased < (each if self.hold is None else 1)
+
+
+class Lanes:
+    """Unfinished jobs."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[tuple[str, str], _Waiting] = {}
+        self._accounts: dict[str, _Account] = {}
+        self._ready = Rotation()
+        self._leases: Alarms[_Waiting] = Alarms()
+        self._alarms: Alarms[_Lane] = Alarms()
+        self._numbers = itertools.count()
+        self._each = 0
+
+    def put(self, job: Job, revision: int, *, told: bool = False) -> None:
+        """Take in a job as it is at that revision, unless a newer one is known; one at rest is forgotten.
+
+        `told` says that its worker said how it went: a lane on hold then waits for what follows from that.
+        """
+        known = self._jobs.get((job.account, job.id))
+        if known is not None and revision <= known.revision:
+            return
+        if known is not None and known.lease is not None and job.lease is not None and job.due is not None:
+            known.revision, known.attempt, known.due = revision, job.attempt, job.due
+            self._set_lease(known, job.lease)
+            return
+        self.drop(job.account, job.id, told=told)
+        if job.due is not None:
+            self._add(job, job.due, revision)
+
+    def drop(self, account: str, id: str, *, told: bool = False) -> None:  # noqa: A002
+        """Forget a job."""
+        if (waiting := self._jobs.pop((account, id), None)) is not None:
+            waiting.gone = True
+            waiting.lane.jobs -= 1
+            self._end_lease(waiting, told=told)
+            self._tidy(waiting.lane)
+
+    def lease(self, account: str, id: str) -> float | None:  # noqa: A002
+        """Return the end of the lease of a job, or None."""
+        waiting = self._jobs.get((account, id))
+        return waiting.lease if waiting else None
+
+    def extend(self, account: str, id: str, attempt: int, until: float) -> bool:  # noqa: A002
+        """Return whether that attempt has the lease, which then lasts until then."""
+        waiting = self._jobs.get((account, id))
+        if waiting is None or waiting.attempt != attempt or waiting.lease is None:
+            return False
+        self._set_lease(waiting, until)
+        return True
+
+    def hold(self, account: str, lane: str, until: float | None) -> None:
+        """Let a lane rest until then, or not any more."""
+        held = self._lane(account, lane)
+        held.hold, held.probe = until, None
+        self._arm(held)
+        self._tidy(held)
+
+    def spare(self, chosen: Chosen, due: float) -> None:
+        """Take back a job that could not be claimed: it is due then."""
+        waiting = self._jobs.get((chosen.account, chosen.id))
+        if waiting is not None and (waiting.revision, waiting.attempt) == (chosen.revision, chosen.attempt):
+            waiting.due = due
+            self._end_lease(waiting)
+            self._queue(waiting)
+
+    def choose(self, limit: int, *, each: int, now: float, until: float) -> list[Chosen]:
+        """Return the jobs to claim next, at most so many, counted as leased until then from now on."""
+        self.ripen(now)
+        self._allow(each)
+        chosen: list[Chosen] = []
+        while len(chosen) < limit and (lane := self._next_lane()) is not None:
+            time = lane.time()
+            if time is not None and time <= now and lane.has_room(each):
+                chosen.append(self._take(lane, until))
+            else:
+                self._park(lane)
+                if time is not None and time > now:
+                    self._arm(lane)  # a full one is looked at again when one of its leases ends
+        return chosen
+
+    @property
+    def ready(self) -> bool:
+        """Whether there are lanes that the last choice did not get to."""
+        return self._ready.first() is not None
+
+    def ripen(self, now: float) -> bool:
+        """End the leases whose time is over, and return whether there may be something to choose that was not before."""
+        for waiting in self._leases.rung(now):
+            self._end_lease(waiting)
+            self._queue(waiting)
+        woken = list(self._alarms.rung(now))
+        for lane in woken:
+            self._wake(lane)
+        return bool(woken)
+
+    def next_due(self) -> float | None:
+        """Return when a job becomes due, a hold or a lease ends, whichever is first; None if none will."""
+        times = (self._alarms.first(), self._leases.first())
+        return min((time for time in times if time is not None), default=None)
+
+    def _add(self, job: Job, due: float, revision: int) -> None:
+        lane = self._lane(job.account, job.lane)
+        lane.jobs += 1
+        waiting = _Waiting(lane, job.id, next(self._numbers), due, job.attempt, revision)
+        self._jobs[job.account, job.id] = waiting
+        if job.lease is None:
+            self._queue(waiting)
+        else:
+            self._set_lease(waiting, job.lease)
+
+    def _lane(self, account: str, name: str) -> _Lane:
+        owner = self._accounts.setdefault(account, _Account(account))
+        return owner.lanes.setdefault(name, _Lane(owner, name))
+
+    def _tidy(self, lane: _Lane) -> None:
+        """Forget a lane of which there is nothing to know, and an account without lanes."""
+        if lane.jobs or lane.hold is not None:
+            return
+        self._alarms.drop(lane)
+        self._park(lane)
+        del lane.account.lanes[lane.name]
+        if not lane.account.lanes:
+            del self._accounts[lane.account.name]
+
+    def _queue(self, waiting: _Waiting) -> None:
+        heapq.heappush(waiting.lane.due, (waiting.due, waiting.number, waiting))
+        self._arm(waiting.lane)
+
+    def _take(self, lane: _Lane, until: float) -> Chosen:
+        _, _, waiting = heapq.heappop(lane.due)
+        if lane.hold is not None:
+            lane.probe = waiting
+        waiting.attempt += 1  # who had the lease before has no say from here on
+        self._set_lease(waiting, until)
+        return Chosen(lane.account.name, waiting.id, waiting.revision, waiting.attempt)
+
+    def _set_lease(self, waiting: _Waiting, until: float) -> None:
+        if waiting.lease is None:
+            self._count(waiting.lane, 1)
+        waiting.lease = until
+        self._leases.set(waiting, until)
+
+    def _end_lease(self, waiting: _Waiting, *, told: bool = False) -> None:
+        if waiting.lease is None:
+            return
+        lane, waiting.lease = waiting.lane, None
+        self._leases.drop(waiting)
+        if lane.probe is waiting:
+            lane.probe = None
+            lane.hold = math.inf if told else lane.hold
+        self._count(lane, -1)
+        self._arm(lane)
+
+    def _count(self, lane: _Lane, change: int) -> None:
+        lane.leased += change
+        lane.account.leased += change
+        if lane.name in lane.account.ready:
+            lane.account.ready.put(lane.name, lane.leased)
+        if lane.account.name in self._ready:
+            self._ready.put(lane.account.name, lane.account.leased)
+
+    def _next_lane(self) -> _Lane | None:
+        if (name := self._ready.first()) is None:
+            return None
+        account = self._accounts[name]
+        lane = account.ready.first()
+        return account.lanes[lane] if lane is not None else None
+
+    def _arm(self, lane: _Lane) -> None:
+        """See to it that the lane is looked at when it has something to give."""
+        if lane.name not in lane.account.ready and (time := lane.time()) is not None:
+            alarm = self._alarms.get(lane)
+            if alarm is None or time < alarm:
+                self._alarms.set(lane, time)
+
+    def _wake(self, lane: _Lane) -> None:
+        lane.account.ready.put(lane.name, lane.leased)
+        self._ready.put(lane.account.name, lane.account.leased)
+
+    def _park(self, lane: _Lane) -> None:
+        lane.account.ready.drop(lane.name)
+        if lane.account.ready.first() is None:
+            self._ready.drop(lane.account.name)
+
+    def _allow(self, each: int) -> None:
+        """Look at every lane again if more may be leased of each than until now."""
+        if each > self._each:
+            for account in self._accounts.values():
+                for lane in account.lanes.values():
+                    self._wake(lane)
+        self._each = each

@@ -1,0 +1,199 @@
+"""The queue over a store: jobs are documents, and what is unfinished is in memory too. For one process."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from consignee.errors import Conflict, StoreError
+from consignee.queue import Change, Data, Job, LeaseLost, Queue
+from consignee.queue.lanes import Chosen, Lanes
+from consignee.store import Document, Store
+
+log = logging.getLogger(__name__)
+
+LEASE: Final = 30.0
+"""Seconds."""
+
+PAUSE: Final = 1.0
+"""Seconds after which a job is tried again that could not be claimed, for the disk failed."""
+
+
+class StoredQueue(Queue):
+    """Keeps the jobs of one kind in a store. `now` returns seconds since 1970; a lease lasts `lease` seconds."""
+
+    def __init__(self, store: Store, kind: str, *, now: Callable[[], float], lease: float = LEASE) -> None:
+        self._store = store
+        self._kind = kind
+        self._now = now
+        self._lease = lease
+        self._lanes = Lanes()
+        self._news = asyncio.Event()
+
+    async def open(self) -> None:
+        self._lanes = Lanes()
+        for account in await self._store.accounts(self._kind):
+            for document in await self._store.list(self._kind, account):
+                # This process has the store for itself: whoever held a lease is no more.
+                self._lanes.put(replace(_job(document), lease=None), document.revision)
+        self._news.set()
+
+    async def add(self, account: str, id: str, data: Data, *, lane: str, due: float | None) -> Job:  # noqa: A002
+        return await self._save(Job(account=account, id=id, lane=lane, data=data, due=due), replaces=0)
+
+    async def claim(self, limit: int, *, each: int) -> list[Job]:
+        if limit < 1:
+            return []  # and nothing was looked at, so that what is due is still news
+        now = self._now()
+        chosen = self._lanes.choose(limit, each=each, now=now, until=now + self._lease)
+        if self._lanes.ready and chosen:
+            self._news.set()
+        claimed = await asyncio.gather(*map(self._claim_one, chosen))
+        if failures := [failure for failure in claimed if isinstance(failure, StoreError)]:
+            log.error("%d jobs could not be claimed: %s", len(failures), failures[0])
+        return [job for job in claimed if isinstance(job, Job)]
+
+    async def _claim_one(self, chosen: Chosen) -> Job | StoreError | None:
+        try:
+            document = await self._store.get(self._kind, chosen.account, chosen.id)
+            if document is not None and document.revision == chosen.revision:
+                job = _job(document)
+                crashes = job.crashes + 1 if job.lease is not None else 0
+                leased = replace(job, attempt=job.attempt + 1, crashes=crashes, lease=self._now() + self._lease)
+                return await self._save(leased, replaces=document.revision)
+            self._found(chosen.account, chosen.id, document)
+        except Conflict:  # changed meanwhile: who did that has told the lanes
+            pass
+        except StoreError as failure:
+            self._lanes.spare(chosen, self._now() + PAUSE)
+            return failure
+        return None
+
+    async def extend(self, job: Job, data: Data | None = None) -> Job:
+        until = self._now() + self._lease
+        # In memory is enough, if there is nothing to save: a lease ends with this process anyway.
+        if data is None and self._lanes.extend(job.account, job.id, job.attempt, until):
+            return replace(job, lease=until)
+        return await self._fenced(job, lambda now: replace(now, data=now.data if data is None else data, lease=until))
+
+    async def acknowledge(self, job: Job, data: Data) -> Job:
+        return await self._fenced(job, lambda now: replace(_ended(now), data=data, due=None), told=True)
+
+    async def retry(self, job: Job, data: Data, *, due: float) -> Job:
+        return await self._fenced(job, lambda now: replace(_ended(now), data=data, due=due), told=True)
+
+    async def release(self, job: Job, data: Data | None = None) -> Job:
+        due = self._now()
+        return await self._fenced(
+            job, lambda now: replace(_ended(now), data=now.data if data is None else data, due=due)
+        )
+
+    async def change(self, account: str, id: str, decide: Callable[[Job], Change | None]) -> Job | None:  # noqa: A002
+        def edit(job: Job) -> Job | None:
+            change = decide(self._as_leased(job))
+            return None if change is None else replace(_ended(job), data=change.data, due=change.due)
+
+        return await self._rewrite(account, id, edit) or await self.get(account, id)
+
+    async def remove(self, account: str, id: str) -> None:  # noqa: A002
+        while (document := await self._store.get(self._kind, account, id)) is not None:
+            with suppress(Conflict):
+                return await asyncio.shield(self._remove(document))
+        self._found(account, id, None)
+        return None
+
+    async def get(self, account: str, id: str) -> Job | None:  # noqa: A002
+        document = await self._store.get(self._kind, account, id)
+        return None if document is None else self._as_leased(_job(document))
+
+    async def list(self, account: str, *, prefix: str = "") -> list[Job]:
+        documents = await self._store.list(self._kind, account, prefix=prefix)
+        return [self._as_leased(_job(document)) for document in documents]
+
+    async def hold(self, account: str, lane: str, until: float | None) -> None:
+        self._lanes.hold(account, lane, until)
+        self._news.set()
+
+    async def wait(self, seconds: float) -> None:
+        if not self._lanes.ripen(self._now()):
+            next_due = self._lanes.next_due()
+            until_due = seconds if next_due is None else next_due - self._now()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(seconds, until_due)):
+                    await self._news.wait()
+        self._news.clear()
+
+    async def _fenced(self, job: Job, edit: Callable[[Job], Job], *, told: bool = False) -> Job:
+        def checked(now: Job) -> Job:
+            if now.attempt != job.attempt or now.lease is None:
+                raise LeaseLost("the job was taken away")
+            return edit(now)
+
+        changed = await self._rewrite(job.account, job.id, checked, told=told)
+        if changed is None:
+            raise LeaseLost("the job is gone")
+        return changed
+
+    async def _rewrite(
+        self,
+        account: str,
+        id: str,  # noqa: A002
+        edit: Callable[[Job], Job | None],
+        *,
+        told: bool = False,
+    ) -> Job | None:
+        while (document := await self._store.get(self._kind, account, id)) is not None:
+            if (job := edit(_job(document))) is None:
+                return None
+            with suppress(Conflict):  # changed meanwhile: look again
+                return await self._save(job, replaces=document.revision, told=told)
+        self._found(account, id, None)
+        return None
+
+    async def _save(self, job: Job, *, replaces: int, told: bool = False) -> Job:
+        """Save and take in; the second is done also if the caller goes away meanwhile, for the first is done then too."""
+
+        async def save() -> Job:
+            document = await self._store.save(self._kind, job.account, job.id, _document(job), replaces=replaces)
+            return self._took(document, told=told)
+
+        return await asyncio.shield(save())
+
+    async def _remove(self, document: Document) -> None:
+        await self._store.remove(self._kind, document.account, document.id, replaces=document.revision)
+        self._found(document.account, document.id, None)
+
+    def _found(self, account: str, id: str, document: Document | None) -> None:  # noqa: A002
+        if document is not None:
+            self._took(document)
+        else:
+            self._lanes.drop(account, id)
+            self._news.set()
+
+    def _took(self, document: Document, *, told: bool = False) -> Job:
+        job = _job(document)
+        self._lanes.put(job, document.revision, told=told)
+        if job.lease is None:
+            self._news.set()
+        return job
+
+    def _as_leased(self, job: Job) -> Job:
+        """The job with its lease as it is known in memory, where alone its end is up to date."""
+        lease = None if job.lease is None else self._lanes.lease(job.account, job.id)
+        return replace(job, lease=lease if lease is not None and lease > self._now() else None)
+
+
+def _ended(job: Job) -> Job:
+    return replace(job, lease=None, crashes=0)
+
+
+def _document(job: Job) -> dict[str, Any]:
+    place = ("account", "id", "data")
+    return {"job": {name: value for name, value in vars(job).items() if name not in place}, "data": dict(job.data)}
+
+
+def _job(document: Document) -> Job:
+    kept: Mapping[str, Any] = document.data["job"]
+    return Job(account=document.account, id=document.id, data=document.data["data"], **kept)

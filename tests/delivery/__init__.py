@@ -1,0 +1,1 @@
+"""What must hold of result sets from their intake to their arrival."""

@@ -1,0 +1,56 @@
+"""Processes that end in the middle of a delivery, and what the next one makes of it."""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import Any
+
+from delivery.doomed import CANARY
+
+TESTS = Path(__file__).parent.parent
+LEASE = 30.0
+LONG = 30.0
+
+
+async def _started(place: Path, mode: str) -> Process:
+    program = [sys.executable, "-m", "delivery.doomed", str(place), mode]
+    return await asyncio.create_subprocess_exec(*program, stdout=PIPE, env={**os.environ, "PYTHONPATH": str(TESTS)})
+
+
+async def _ended(place: Path, mode: str) -> tuple[int | None, list[str]]:
+    process = await _started(place, mode)
+    async with asyncio.timeout(LEASE + 1 + LONG):
+        printed, _ = await process.communicate()
+    return process.returncode, printed.decode().splitlines()
+
+
+def _texts(status: dict[str, Any]) -> list[str]:
+    return [entry["text"] for entry in status["log"]]
+
+
+async def test_a_delivery_that_ended_three_processes_is_set_aside(tmp_path: Path) -> None:
+    for _ in range(3):
+        assert await _ended(tmp_path, "deadly") == (9, [])
+    code, (printed,) = await _ended(tmp_path, "deadly")
+    status = json.loads(printed)
+    assert (code, status["status"], status["code"], status["attempts"]) == (0, "failed", "internal_error", 3)
+    assert _texts(status)[-1] == "Set aside: 3 attempts in a row ended with the whole service."
+
+
+async def test_after_a_kill_the_next_process_goes_on_within_a_lease_and_a_second(tmp_path: Path) -> None:
+    """It goes on with the upload that was begun; what the storage calls that upload is nowhere to be read meanwhile."""
+    process = await _started(tmp_path, "hanging")
+    assert process.stdout is not None
+    async with asyncio.timeout(LONG):
+        assert await process.stdout.readline() == b"uploading\n"
+    process.kill()
+    await process.communicate()
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or CANARY.encode() not in path.read_bytes(), path.name
+    code, (resumed, printed) = await _ended(tmp_path, "working")
+    status = json.loads(printed)
+    assert (code, resumed, status["status"], status["attempts"]) == (0, "resumed", "success", 2)
+    assert "An attempt was interrupted (1 in a row)." in _texts(status)

@@ -1,11 +1,13 @@
 """The servers that many tests share; each is started once, when the first test asks for it."""
 
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+import egress_watch
 from consignee.demo.azurite import AzuriteServer, azurite_process, install
 from consignee.demo.storage import StorageServer, storage_process
 from consignee.errors import ConsigneeError
@@ -16,6 +18,33 @@ SWIFT_USERS = {"test:tester": "testing", "test:nodelete": "testing2", "other:own
 AZURITE = Path(__file__).parent.parent / ".venv" / "azurite"
 AZURITE_ACCOUNTS = {"demoaccount": "ZGVtbyBhY2NvdW50IGtleSAvKz0=", "otheraccount": "YW5vdGhlciBhY2NvdW50IGtleSE="}
 VENDORS = ("storage.googleapis.com", "*.blob.core.windows.net", "*.oss-cn-hangzhou.aliyuncs.com", "127.0.0.1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """From now on, tests and the processes that they start connect to this machine alone."""
+    if egress_watch.REPORT not in os.environ:
+        report = tempfile.NamedTemporaryFile(prefix="connected-outside-")  # noqa: SIM115
+        os.environ[egress_watch.REPORT] = report.name
+        config.add_cleanup(report.close)
+    paths = [str(egress_watch.SITE), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    egress_watch.install()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Only a test of a vendor's own service may go there."""
+    egress_watch.pause(item.get_closest_marker("live") is not None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, None, None]:
+    """Fail the test during which something would have connected elsewhere, even if nobody noticed."""
+    yield
+    report = Path(os.environ[egress_watch.REPORT])
+    if attempts := report.read_text():
+        report.write_text("")
+        pytest.fail(f"refused by the tests' watch:\n{attempts}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""How a customer's endpoint is read; the table of single cases is run by test_egress.py."""
+"""How a customer's endpoint is read; the table of single cases is run by test_egress_cases.py."""
 
 import ipaddress
 from urllib.parse import urlsplit

@@ -28,15 +28,18 @@ _GLOBAL_IPV6: Final = IPv6Network("2000::/3")
 # Where clouds hand out the credentials of their machines. Azure's looks like any public address.
 _METADATA_OF: Final = {
     "Amazon": "169.254.169.254 169.254.170.2 169.254.170.23 fd00:ec2::254 fd00:ec2::23",
+    "Akamai": "fd00:a9fe:a9fe::1",
     "Azure": "168.63.129.16",
     "Google": "fd20:ce::254",
     "OpenStack": "fe80::a9fe:a9fe",
-    "Alibaba, Oracle, Tencent": "100.100.100.200 192.0.0.192 169.254.0.23",
+    "Alibaba, Tencent": "100.100.100.200 fd00:100::100:200 169.254.0.23",
+    "Oracle": "192.0.0.192 fd00:c1::a9fe:a9fe",
     "Scaleway": "169.254.42.42 fd00:42::42",
 }
 METADATA: Final = {ip_address(text) for texts in _METADATA_OF.values() for text in texts.split()}
 _LAST_32_BITS: Final = [IPv6Network(text) for text in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")]
 _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")
+_NOWHERE: Final = IPv4Network("0.0.0.0/8")
 
 
 def is_address(host: str) -> bool:
@@ -95,11 +98,13 @@ def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
 
 
 def _translated(value: int) -> Iterator[IPv4Address]:
-    """Yield the IPv4 address by each layout of RFC 6052, section 2.2, that fits: any may be in use."""
+    """Yield the IPv4 address by each layout of RFC 6052, section 2.2: any may be in use, and no suffix has to be zero."""
     without_byte_8 = value >> 64 << 56 | value & (1 << 56) - 1
     for length in (48, 56, 64):
         number, suffix = divmod(without_byte_8, 1 << 88 - length)
-        if suffix == 0:
-            yield IPv4Address(number & 0xFFFFFFFF)
+        found = IPv4Address(number & 0xFFFFFFFF)
+        # Between a prefix of 96 bits and its address stand zeros; nobody is sent to 0.0.0.0/8 by that.
+        if suffix == 0 or found not in _NOWHERE:
+            yield found
     if value & 0xFFFFFF:
         yield IPv4Address(value & 0xFFFFFFFF)

@@ -78,7 +78,7 @@ def test_the_failures_of_a_step_are_those_of_the_interface() -> None:
 
 def test_a_failure_may_work_later_or_not() -> None:
     transient = {kind.code for kind in ProviderFailure.__subclasses__() if kind.transient}
-    assert transient == {"endpoint_unreachable", "timeout", "throttled", "provider_error"}
+    assert transient == {"clock_skew", "endpoint_unreachable", "timeout", "throttled", "provider_error"}
 
 
 def test_a_failure_carries_what_the_provider_said() -> None:

@@ -186,6 +186,7 @@ class ClockSkew(ProviderFailure):
 
     code = "clock_skew"
     hint = "Ask the operator of this service to correct its clock; the destination itself may be fine."
+    transient = True
 
 
 class EndpointRefused(ProviderFailure):

@@ -1,7 +1,7 @@
 """A service in a process of its own whose uploads end it, hang, or work: `doomed.py DIRECTORY deadly|hanging|working`.
 
 It registers a destination and delivers one result set, if there is none yet. It prints `uploading` when an upload hangs,
-and the delivery's status when that has ended, and ends then.
+and the delivery's status when that has ended, and ends then. What is deadly is so too when it is to abandon an upload.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from balky import fields
 from consignee.body import Body
@@ -49,6 +50,10 @@ class _Doom(Bucket):
             _tell("uploading")
             await asyncio.Event().wait()
         _tell("resumed" if resumed == CANARY else "begun")
+
+    async def abandon(self, key: str, state: Mapping[str, Any]) -> None:
+        if self._mode == "deadly":
+            os._exit(9)
 
     async def delete(self, key: str) -> None:
         pass

@@ -94,20 +94,23 @@ async def test_an_upload_that_failed_for_good_is_abandoned(tmp_path: Path) -> No
         d.clock.now += 2
         await d.work()
         assert (await d.delivery(result_set)).status == "failed"
+        await until(lambda: len(d.warehouse.abandoned) == 1)
         assert d.warehouse.abandoned == [("a.txt", {"upload": CANARY, "key": "a.txt"})]
 
 
+@pytest.mark.parametrize("deaf", [passing(), TimeoutError(), TypeError(CANARY)])
 async def test_storage_that_cannot_be_told_of_an_abandoned_upload_is_left_alone(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, deaf: Exception
 ) -> None:
+    """Nor does a fault of ours keep the delivery from its end."""
     async with depot(tmp_path) as d:
         result_set = await d.ready()
         d.warehouse.in_parts = True
         d.warehouse.faults["bucket"] = [CredentialsRejected("No.")]
-        d.warehouse.deaf = passing()
+        d.warehouse.deaf = deaf
         await d.work()
         assert await d.has(result_set, "failed")
-        assert "is left behind: ProviderError" in caplog.text
+        await until(lambda: f"is left behind: {type(deaf).__name__}" in caplog.text)
         assert CANARY not in caplog.text
 
 

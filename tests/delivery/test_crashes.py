@@ -8,6 +8,10 @@ from asyncio.subprocess import PIPE, Process
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from consignee.errors import StoreError
+from delivery.depot import Depot, FrailStore, depot, until
 from delivery.doomed import CANARY
 
 TESTS = Path(__file__).parent.parent
@@ -32,6 +36,7 @@ def _texts(status: dict[str, Any]) -> list[str]:
 
 
 async def test_a_delivery_that_ended_three_processes_is_set_aside(tmp_path: Path) -> None:
+    """Its storage is not asked for anything any more."""
     for _ in range(3):
         assert await _ended(tmp_path, "deadly") == (9, [])
     code, (printed,) = await _ended(tmp_path, "deadly")
@@ -54,3 +59,53 @@ async def test_after_a_kill_the_next_process_goes_on_within_a_lease_and_a_second
     status = json.loads(printed)
     assert (code, resumed, status["status"], status["attempts"]) == (0, "resumed", "success", 2)
     assert "An attempt was interrupted (1 in a row)." in _texts(status)
+
+
+async def _interrupted(d: Depot, store: FrailStore) -> None:
+    """One attempt that ends without a word: also the disk is gone."""
+    (job,) = await d.parts.queue.claim(1, each=1)
+    attempt = asyncio.create_task(d.parts.courier.work(job))
+    await until(lambda: d.warehouse.at_gate)
+    store.failing = {"deliveries"}
+    attempt.cancel()
+    with pytest.raises(StoreError):
+        await attempt
+    store.failing = set()
+    d.clock.now += LEASE + 1
+
+
+@pytest.mark.parametrize(
+    ("gates", "status"), [(["a", "b", "c", "d"], "success"), (["a", "b", "b", "b"], "failed"), (["a"] * 3, "failed")]
+)
+async def test_crashes_between_which_files_arrive_are_no_reason_to_set_a_delivery_aside(
+    tmp_path: Path, gates: list[str], status: str
+) -> None:
+    """A service that is restarted again and again while a large delivery goes on is not killed by that."""
+    store = FrailStore()
+    await store.open()
+    async with depot(tmp_path, store=store, per_destination=1) as d:
+        result_set = await d.ready(files=dict.fromkeys("abcd", b"x"))
+        d.warehouse.in_parts = True  # so that what arrived before is saved when an upload begins
+        for gate in gates:
+            d.warehouse.gates = {gate: asyncio.Event()}
+            await _interrupted(d, store)
+        d.warehouse.gates = {}
+        await d.work()
+        assert (await d.status(result_set))["status"] == status
+
+
+async def test_an_interruption_that_cannot_be_noted_at_once_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FrailStore()
+    await store.open()
+    async with depot(tmp_path, store=store) as d:
+        result_set = await d.ready()
+        await d.parts.queue.claim(1, each=1)
+        d.clock.now += LEASE + 1
+        (job,) = await d.parts.queue.claim(1, each=1)
+        store.fail_next = {"deliveries": 1}
+        await d.parts.courier.work(job)
+        assert f"the interruption of delivery {job.id} could not be noted: the disk is full" in caplog.text
+        assert _texts(await d.status(result_set))[-2] == "An attempt was interrupted (1 in a row)."
+        assert await d.has(result_set, "success")

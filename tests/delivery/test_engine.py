@@ -1,12 +1,14 @@
 """The engine: it claims, lets work, and stops without harm."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
 
 from consignee.delivery.engine import Engine
-from consignee.queue import Job
+from consignee.errors import StoreError
+from consignee.queue import AT_ONCE, Job, LeaseLost
 from consignee.queue.stored import StoredQueue
 from consignee.store.memory import MemoryStore
 from delivery.depot import Clock, at_work, depot, until
@@ -47,7 +49,7 @@ async def test_what_does_not_end_in_time_is_given_back_unharmed(tmp_path: Path) 
         async with at_work(d, grace=0.01):
             await until(lambda: d.warehouse.under_way["bucket"] == 2)
         job, delivery = await d.job(result_set), await d.delivery(result_set)
-        assert (job.crashes, job.lease, job.due) == (0, None, d.clock.now)
+        assert (job.crashes, job.lease, job.due) == (0, None, AT_ONCE)
         assert (delivery.status, delivery.attempts, delivery.failures) == ("pending", 1, 0)
         assert set(delivery.checkpoints) == {"0", "1"}
         assert d.warehouse.under_way["bucket"] == 0
@@ -200,4 +202,39 @@ async def test_what_is_claimed_while_it_stops_is_given_back() -> None:
     await stopping
     job = await queue.get("ann", "1")
     assert job is not None
-    assert (job.lease, job.crashes, job.due, worked) == (None, 0, clock.now, [])
+    assert (job.lease, job.crashes, job.due, worked) == (None, 0, AT_ONCE, [])
+
+
+async def test_a_worker_that_has_its_own_job_taken_away_goes_on() -> None:
+    """As one that disables a destination, for which its own delivery waits too."""
+    queue, done = await _queue(Clock(), jobs=1), asyncio.Event()
+
+    async def work(job: Job) -> None:
+        await queue.retry(job, {}, due=1e12)
+        await engine.take_away(job.account, job.id)
+        done.set()
+
+    engine = Engine(queue, work, places=4, each=4, lease=30)
+    engine.start()
+    async with asyncio.timeout(10):
+        await done.wait()
+    await engine.stop(0)
+
+
+@pytest.mark.parametrize(
+    ("failure", "word"),
+    [(LeaseLost("It was."), "the job 0 was taken away"), (StoreError("It is full."), "It is full.")],
+)
+async def test_a_worker_that_could_not_have_its_say_is_logged(
+    caplog: pytest.LogCaptureFixture, failure: Exception, word: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    queue = await _queue(Clock(), jobs=1)
+
+    async def work(job: Job) -> None:
+        raise failure
+
+    engine = Engine(queue, work, places=4, each=4, lease=30)
+    engine.start()
+    await until(lambda: word in caplog.text)
+    await engine.stop(0)

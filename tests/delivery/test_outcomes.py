@@ -1,7 +1,5 @@
 """What comes of an attempt."""
 
-import asyncio
-import logging
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from consignee.delivery.conditions import view
 from consignee.errors import (
     BucketNotFound,
+    ClockSkew,
     CredentialsRejected,
     EndpointRefused,
     EndpointUnreachable,
@@ -18,7 +17,7 @@ from consignee.errors import (
     TimedOut,
 )
 from consignee.queue import Change, LeaseLost
-from delivery.depot import FrailStore, at_work, depot, until
+from delivery.depot import depot
 from delivery.warehouse import passing
 
 
@@ -154,28 +153,21 @@ async def test_an_attempt_whose_job_was_taken_away_has_no_say(tmp_path: Path) ->
         assert d.parts.courier.progress(job) is None
 
 
-async def test_an_outcome_that_cannot_be_kept_is_made_up_for_when_the_lease_ends(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The lease of an attempt that is over is not extended for ever."""
-    caplog.set_level(logging.INFO)
-    store = FrailStore()
-    await store.open()
-    async with depot(tmp_path, store=store, lease=6) as d:
-        result_set = await d.ready()
-        d.warehouse.gates["bucket"] = asyncio.Event()
-        async with at_work(d):
-            await until(lambda: d.warehouse.under_way["bucket"] == 1)
-            store.fail_next["deliveries"] = 1
-            d.warehouse.gates["bucket"].set()
-            await until(lambda: "could not be kept" in caplog.text)
-            assert (await d.job(result_set)).lease == d.clock.now + 6
-            d.clock.now += 6.1
-            await d.wake()
-            await until(lambda: d.has(result_set, "success"))
-        delivery = await d.delivery(result_set)
-        assert delivery.attempts == 2
-        assert "An attempt was interrupted (1 in a row)." in [entry["text"] for entry in delivery.log]
+async def test_a_wrong_clock_of_ours_is_none_of_the_destinations_faults(tmp_path: Path) -> None:
+    """What it keeps from arriving is tried again, and nothing is held back."""
+    async with depot(tmp_path) as d:
+        collection = await d.collection(await d.destination())
+        result_sets = [await d.deliver(collection) for _ in range(6)]
+        d.warehouse.broken["bucket"] = ClockSkew("The storage refused the request because of its time.")
+        assert await d.work() == 6
+        condition = view(d.parts.conditions.of("ann", collection.destination_ids[0]))
+        assert (condition["state"], condition["failures"]) == ("ok", 0)
+        status = await d.status(result_sets[0])
+        assert (status["status"], status["code"]) == ("retrying", "clock_skew")
+        d.warehouse.broken.clear()
+        d.clock.now += 10
+        assert await d.work() == 6
+        assert await d.at_rest(*result_sets)
 
 
 async def test_a_destination_disabled_meanwhile_is_skipped_and_says_why(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consignee.delivery.deliveries import Filter
+from consignee.delivery.search import Filter
 from consignee.errors import CredentialsRejected, NotFound
 from delivery.depot import at_work, depot, until
 from delivery.warehouse import passing
@@ -16,7 +16,8 @@ async def test_resending_a_success_sends_all_files_again(tmp_path: Path) -> None
         result_set = await d.ready("one", "two", files={"a": b"1", "b": b"2"})
         await d.work()
         await d.parts.deliveries.resend(result_set, result_set.destination_ids)
-        assert (await d.status(result_set))["status"] == "pending"
+        status = await d.status(result_set)
+        assert (status["status"], status["next_attempt_at"]) == ("pending", None)
         await d.work()
         assert sorted(d.sent("one")) == sorted(d.sent("two")) == ["a", "a", "b", "b"]
         delivery = await d.delivery(result_set)

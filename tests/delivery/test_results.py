@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from consignee.delivery.counters import KIND as COUNTERS
 from consignee.delivery.intake import SpooledFile
 from consignee.delivery.result_set import ResultSet
-from consignee.delivery.results import COUNTERS
 from consignee.errors import InvalidRequest, NotFound, StoreError, StoreUnusable
 from consignee.store.json_file import JsonFileStore
 from delivery.depot import Depot, FrailStore, at_work, depot, until
@@ -186,9 +186,10 @@ async def test_what_is_old_is_removed_but_never_while_it_has_to_be_delivered(tmp
 
 
 async def test_what_is_old_goes_by_itself_as_soon_as_the_service_is_at_work(tmp_path: Path) -> None:
-    async with depot(tmp_path, retention="1d") as d:
+    async with depot(tmp_path, retention="1d", retries=()) as d:
         collection = await d.collection(notification_webhook="http://127.0.0.1:1024/")
         await d.deliver(collection)
+        assert await d.tell() == 1
         d.clock.now += DAY
         async with at_work(d):
             await until(lambda: _is_empty(d, collection.id))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from consignee.delivery.sending import Places
+from consignee.queue import Job
 from consignee.store.json_file import JsonFileStore
 from delivery.depot import at_work, depot, until
 from delivery.warehouse import Warehouse, passing
@@ -183,8 +185,11 @@ async def test_no_more_than_so_many_uploads_at_once_to_one_destination_and_in_al
     """Whatever waits: many result sets, many files, many destinations."""
     async with depot(tmp_path, concurrency=6, per_destination=4) as d:
         names = ["one", "two", "three"]
-        collection = await d.collection(*[await d.destination(name) for name in names])
-        result_sets = [await d.deliver(collection, {f"{n}": b"x" for n in range(9)}) for _ in range(5)]
+        files = {f"{n}": b"x" for n in range(9)}
+        result_sets = []
+        for account, name in zip(("ann", "ann", "bob"), names, strict=True):
+            collection = await d.collection(await d.destination(name, account=account), account=account)
+            result_sets += [await d.deliver(collection, files) for _ in range(5)]
         d.warehouse.gates = dict.fromkeys(names, asyncio.Event())
         async with at_work(d):
             await until(lambda: d.warehouse.under_way.total() == 6)
@@ -193,3 +198,31 @@ async def test_no_more_than_so_many_uploads_at_once_to_one_destination_and_in_al
         assert max(d.warehouse.most.values()) <= 4
         assert d.warehouse.most_in_all == 6
         assert [len(d.sent(name)) for name in names] == [45, 45, 45]
+
+
+async def test_one_account_leaves_places_for_uploads_to_others() -> None:
+    """Three quarters of them are all that it gets, however many deliveries to however slow storage it has."""
+    places = Places(4, each=4)
+    held: list[str] = []
+    go_on = asyncio.Event()
+
+    async def hold(account: str, lane: str) -> None:
+        async with places.place(Job(account=account, id="1", lane=lane, data={})):
+            held.append(account)
+            await go_on.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for lane in range(8):
+            group.create_task(hold("ann", str(lane)))
+        await until(lambda: held == ["ann"] * 3)
+        group.create_task(hold("bob", "0"))
+        await until(lambda: held == [*["ann"] * 3, "bob"])
+        go_on.set()
+    assert sorted(held) == [*["ann"] * 8, "bob"]
+
+
+async def test_where_there_is_one_place_everybody_may_have_it(tmp_path: Path) -> None:
+    async with depot(tmp_path, concurrency=1) as d:
+        result_set = await d.ready(files=THREE)
+        await d.work()
+        assert await d.has(result_set, "success")

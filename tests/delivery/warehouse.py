@@ -21,7 +21,8 @@ class Warehouse:
     """`faults` are what the next uploads to a bucket raise, one each, None for none; a `broken` bucket always raises.
 
     Uploads to a bucket or a key with a gate wait for it, after half of the file, or after they have sent the whole file
-    that often `in_vain`. With `in_parts`, an upload saves a checkpoint first; what is `deaf` can't be told to abandon it.
+    that often `in_vain`; then they raise the next of `late`. With `in_parts`, an upload saves a checkpoint first; what is
+    `deaf` can't be told to abandon it, and what is `slow` takes its time for that.
     """
 
     def __init__(self, *buckets: str) -> None:
@@ -31,7 +32,10 @@ class Warehouse:
         self.gates: dict[str, asyncio.Event] = {}
         self.in_parts = False
         self.in_vain = 0
-        self.deaf: ProviderFailure | None = None
+        self.late: list[Exception] = []
+        self.deaf: Exception | None = None
+        self.slow: asyncio.Event | None = None
+        self.at_gate = self.asked = False
         self.puts: list[tuple[str, str]] = []
         self.abandoned: list[tuple[str, Mapping[str, Any]]] = []
         self.resumed: list[str] = []
@@ -82,10 +86,19 @@ class _Place(Bucket):
             for content in [body] * warehouse.in_vain or [await body.part(0, body.length // 2)]:
                 async for _ in content.chunks():
                     pass
-            await gate.wait()
+            warehouse.at_gate = True
+            try:
+                await gate.wait()
+            finally:
+                warehouse.at_gate = False
+            if warehouse.late:
+                raise warehouse.late.pop(0)
         await self._bucket.put(key, body)
 
     async def abandon(self, key: str, state: Mapping[str, Any]) -> None:
+        if self._warehouse.slow is not None:
+            self._warehouse.asked = True
+            await self._warehouse.slow.wait()
         if self._warehouse.deaf is not None:
             raise self._warehouse.deaf
         self._warehouse.abandoned.append((key, state))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from consignee.errors import NotAStorageService, ProviderFailure, RedirectRefused
+from consignee.errors import NotAStorageService, ProviderError, ProviderFailure, RedirectRefused
 from consignee.providers.base import Checkpoint
 from fakes import google as faults
 from fakes.google import Fault
@@ -80,6 +80,19 @@ async def test_what_no_session_answers(place: Place, answer: Answer, kind: type[
     with pytest.raises(kind):
         await place.bucket.put("large", BODY)
     assert place.google.sessions.unfinished() == []
+
+
+async def test_a_request_id_that_is_the_sessions_secret_is_left_out(place: Place) -> None:
+    """Google may name a request about a session by what its address ends with; an answer with an id is still Google's."""
+
+    def naming(request: Request, responder: Responder) -> Answer:
+        (session,) = place.google.sessions.open
+        return Answer(400, {"X-GUploader-UploadID": session})
+
+    place.google.storage_fault = first_of(*[naming] * 20)
+    with pytest.raises(ProviderError) as failed:
+        await place.bucket.put("large", BODY)
+    assert failed.value.provider_request_id is None
 
 
 async def test_the_address_of_a_session_is_in_no_failure(place: Place) -> None:

@@ -11,6 +11,7 @@ from consignee.body import Body, BytesBody
 from consignee.errors import (
     AccessDenied,
     EndpointUnreachable,
+    NotAStorageService,
     ProviderError,
     ProviderFailure,
     Throttled,
@@ -146,6 +147,15 @@ async def test_an_upload_that_the_storage_forgot_is_begun_anew() -> None:
     await bucket.put("key", BODY, checkpoint)
     assert bucket.calls == ["part 3", "abort", "begin", *EVERY, "complete"]
     assert bucket.objects == {"key": CONTENT}
+
+
+@pytest.mark.parametrize("gone", [UploadGone(), UploadSpoiled("Parts are missing.")])
+async def test_what_was_never_begun_can_not_be_gone(gone: UploadGone) -> None:
+    bucket, checkpoint = ScriptedBucket(), Checkpoint()
+    bucket.faults["begin"] = [gone]
+    with pytest.raises(NotAStorageService):
+        await bucket.put("key", BODY, checkpoint)
+    assert (bucket.calls, checkpoint.state) == (["begin"], {})
 
 
 async def test_an_upload_that_is_forgotten_while_it_is_sent_fails_and_can_be_repeated() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from consignee.errors import ProviderFailure
-from consignee.providers.refusals import without
+from consignee.providers.refusals import unrepeated, without
 from consignee.providers.s3_errors import BY_CODE, S3, named_region
 from consignee.transport import Answer
 from providers.test_s3_errors import NOW, answer
@@ -35,6 +35,42 @@ def test_the_key_id_is_taken_out_wherever_it_was_sent_back() -> None:
     assert "KEY" not in str(dict(cleaned.headers))
     assert (cleaned.status, cleaned.headers["date"]) == (403, "today")
     assert (S3.provider_code(cleaned), S3.request_id(cleaned), named_region(cleaned)) == (None, None, None)
+
+
+PROOF = "fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024"
+
+
+@pytest.mark.parametrize("word", [PROOF, PROOF[:16], PROOF[-16:], f"id-{PROOF[20:40]}/x", PROOF[:63]])
+def test_what_proved_a_request_right_is_taken_out_wherever_it_was_sent_back(word: str) -> None:
+    """In whole or in part: as code, as id and as region, in a header and in the document."""
+    document = f"<Error><Code>{word}</Code><RequestId>{word}</RequestId><Region>{word}</Region></Error>"
+    for sent in (answer(404, document), answer(404, x_amz_request_id=word, x_amz_bucket_region=word)):
+        cleaned = unrepeated(sent, ["another proof: not sent back", PROOF])
+        assert word not in f"{cleaned.body!r} {dict(cleaned.headers)}"
+        failed = S3.failure(cleaned, now=NOW)
+        assert (failed.provider_code, failed.provider_request_id, named_region(cleaned)) == (None, None, None)
+        assert failed.code == "provider_error"  # not a web server's: those give no ids at all
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "4442587FB7D0A2F9",
+        "656c76696e6727732072657175657374",
+        "Uuag1LuByRx9e6j5Onimru9pO4ZVKnJ2Qz7/C1NPcfTWAtRPfTaOFg==",
+        "eftixk72aD6Ap51TnqcoF8eFidJG9Z/2mkiDFu8yU9AS1ed4OpIszj7UDNEHGran",
+        "tx00000f1a2b3c4d5e6f7-0065a1b2c3-1a2b3c-default",
+        "0ddba11d-001e-0012-3456-789abcdef012",
+        "5C3D9175B6FC201293AD4890",
+        "ABg5-UxQ1zvKPZ8Zn0mWcE7dT4yHfRkLsJvGaXbO2pIuM6wNq3tYhD9eC5rF8iA1oVgSlBkUjxTmEzQyWnPHcRd7fKs2",
+        PROOF[:15],
+    ],
+)
+def test_the_ids_that_vendors_give_are_kept(found: str) -> None:
+    """Amazon's two kinds, those of MinIO's and Ceph's length, Azure's, Alibaba's and Google's; and what may be chance."""
+    cleaned = unrepeated(answer(403, "<Code>AccessDenied</Code>", x_amz_request_id=found), [PROOF])
+    failed = S3.failure(cleaned, now=NOW)
+    assert (failed.provider_code, failed.provider_request_id) == ("AccessDenied", found)
 
 
 ELEMENTS = st.sampled_from(["Code", "Message", "RequestId", "Region", "ServerTime", "Error", "Endpoint"])

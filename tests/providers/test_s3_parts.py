@@ -12,6 +12,7 @@ import pytest
 from consignee.body import BytesBody, FileBody
 from consignee.demo.storage import StorageServer
 from consignee.errors import (
+    AccessDenied,
     BucketNotFound,
     EndpointRefused,
     NotAStorageService,
@@ -232,6 +233,30 @@ async def test_an_upload_that_the_storage_has_forgotten_begins_anew() -> None:
     assert multipart.steps == ["part", "abort", *PUT]
 
 
+async def test_a_strange_answer_to_an_abort_is_a_failure_and_hides_no_other() -> None:
+    """With a checkpoint, which somebody else abandons, and without one."""
+    multipart, checkpoint = Multipart(), Checkpoint()
+    multipart.instead["part"] = [refusal("AccessDenied", 403)] * 2
+    multipart.instead["abort"] = [Answer(202, {}, b"queued")] * 2
+    async with scripted(multipart) as server, at(server) as bucket:
+        with pytest.raises(AccessDenied):
+            await bucket.put("key", BODY)
+        with pytest.raises(AccessDenied):
+            await bucket.put("key", BODY, checkpoint)
+        with pytest.raises(NotAStorageService):
+            await bucket.abandon("key", checkpoint.state)
+    assert multipart.steps == ["begin", "part", "abort"] * 2
+
+
+async def test_an_etag_of_256_characters_is_kept() -> None:
+    multipart, checkpoint = Multipart(), Checkpoint()
+    multipart.instead["part"] = [Answer(200, {"ETag": f'"{"e" * 256}"'}), refusal("AccessDenied", 403)]
+    async with scripted(multipart) as server, at(server) as bucket:
+        with pytest.raises(AccessDenied):
+            await bucket.put("key", BODY, checkpoint)
+    assert checkpoint.state["tags"] == {"1": "e" * 256}
+
+
 @pytest.mark.parametrize("code", ["NoSuchBucket", "NoSuchUpload"])
 async def test_a_refusal_to_abort_is_one_unless_there_is_nothing(code: str) -> None:
     multipart = Multipart()
@@ -255,9 +280,16 @@ async def test_a_refusal_to_abort_is_one_unless_there_is_nothing(code: str) -> N
         ("begin", Answer(200, XML, b"<InitiateMultipartUploadResult><UploadId>x")),
         ("begin", Answer(200, XML, BOMB)),
         ("begin", Answer(200, XML, b"\xff\xfe\x00<")),
+        ("begin", Answer(202, {}, b"queued")),
+        ("begin", Answer(206, {}, b'{"error": 1}')),
+        ("begin", refusal("NoSuchUpload", 404)),
+        ("begin", refusal("NoSuchUpload", 200)),
+        ("begin", refusal("InvalidPart")),
         ("part", Answer(200, {"Content-Type": "text/html"}, hostile.HTML)),
+        ("part", Answer(200, {"ETag": f'"{"e" * 257}"'})),
         ("complete", Answer(200, {"Content-Type": "text/html"}, hostile.HTML)),
         ("complete", Answer(200, XML, b"<CompleteMultipartUploadResult/>")),
+        ("complete", Answer(202, {}, b"queued")),
     ],
 )
 async def test_what_is_not_said_as_a_storage_says_it_is_no_success(call: str, answer: Answer) -> None:

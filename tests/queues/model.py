@@ -12,15 +12,24 @@ Place = tuple[str, str]
 
 @dataclass(eq=False)
 class Known:
-    """One job; `worker` says whether its last attempt has a say, `until` is the end of its lease."""
+    """One job; `worker` says whether its last attempt has a say, `until` is the end of its lease.
+
+    `came` is when it was heard of last: one that is due at once is behind what came, or became due, before that.
+    """
 
     place: Place
     lane: str
     due: float | None
+    came: float
     attempt: int = 0
     crashes: int = 0
     worker: bool = False
     until: float | None = None
+
+    @property
+    def turn(self) -> float:
+        """Return when its turn is, if it is due."""
+        return self.due or self.came
 
 
 @dataclass
@@ -30,16 +39,17 @@ class Model:
     jobs: dict[Place, Known] = field(default_factory=dict)
     holds: dict[Place, float] = field(default_factory=dict)
     probes: dict[Place, Place | None] = field(default_factory=dict)
+    of_account: float = math.inf
 
     def has_say(self, job: Job) -> bool:
         """Whether that attempt may speak."""
         known = self.jobs.get((job.account, job.id))
         return known is not None and known.worker and known.attempt == job.attempt
 
-    def end(self, place: Place, due: float | None, *, told: bool = False) -> None:
+    def end(self, place: Place, due: float | None, now: float, *, told: bool = False) -> None:
         """Take the job from its worker."""
         known = self.jobs[place]
-        known.worker, known.crashes, known.due = False, 0, due
+        known.worker, known.crashes, known.due, known.came = False, 0, due, now
         self.free(known, told=told)
 
     def free(self, known: Known, *, told: bool = False) -> None:
@@ -61,10 +71,14 @@ class Model:
         """Count what is leased, by lane."""
         return Counter((job.place[0], job.lane) for job in self.jobs.values() if job.until is not None)
 
+    def room_of_account(self, account: str) -> float:
+        """Return how many more the account may have."""
+        return max(0, self.of_account - sum(count for (owner, _), count in self.leased().items() if owner == account))
+
     def room(self, lane: Place, each: int, now: float) -> int:
         """Return how many more the lane may give."""
         hold = self.holds.get(lane)
-        if hold is not None and hold > now:
+        if (hold is not None and hold > now) or not self.room_of_account(lane[0]):
             return 0
         return max(0, (each if hold is None else 1) - self.leased()[lane])
 
@@ -87,9 +101,9 @@ class Model:
         if lane in self.holds:
             self.probes[lane] = known.place
 
-    def restart(self) -> None:
+    def restart(self, now: float) -> None:
         """Let the process end: nobody has a lease, and nothing is held."""
         for known in self.jobs.values():
-            known.until = None
+            known.until, known.came = None, now
         self.holds.clear()
         self.probes.clear()

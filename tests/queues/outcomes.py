@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consignee.errors import Conflict
-from consignee.queue import Change, Job, Queue
+from consignee.queue import AT_ONCE, Change, Job, Queue
 from queues.claiming import EACH, LEASE, START, Clock, Reopen, filled, ids, one
 
 
@@ -16,6 +16,7 @@ class OutcomeContract:
         assert await queue.claim(10, each=EACH) == []
         assert await queue.get("a", "1") is None
         assert await queue.list("a") == []
+        assert await queue.ids("a") == []
 
     async def test_a_job_is_as_it_was_added(self, queue: Queue) -> None:
         data = {"b": [1, None, {"x": 1.5}], "ü": 'q"\\\0'}
@@ -40,6 +41,10 @@ class OutcomeContract:
         await queue.change("a", "x.2", lambda job: Change({"later": 1}, None))
         assert [job.id for job in await queue.list("a")] == ["x.2", "y.1", "x.1"]
         assert [job.id for job in await queue.list("a", prefix="x.")] == ["x.2", "x.1"]
+        assert await queue.ids("a") == ["x.2", "y.1", "x.1"]
+        assert await queue.ids("a", prefix="x.") == ["x.2", "x.1"]
+        await queue.remove("a", "x.2")
+        assert await queue.ids("a") == ["y.1", "x.1"]
 
     async def test_a_job_is_claimed_when_it_is_due_and_not_before(self, queue: Queue, clock: Clock) -> None:
         await queue.add("a", "1", {}, lane="l", due=START + 10)
@@ -88,7 +93,7 @@ class OutcomeContract:
         job = await one(queue)
         clock.advance(5)
         given_back = await queue.release(job)
-        assert given_back == replace(job, due=START + 5, lease=None)
+        assert given_back == replace(job, due=AT_ONCE, lease=None)
         again = await one(queue)
         assert (again.attempt, again.crashes, again.data) == (2, 0, job.data)
         assert (await queue.release(again, {"half": "done"})).data == {"half": "done"}

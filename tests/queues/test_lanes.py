@@ -30,7 +30,12 @@ def filled(shape: dict[tuple[str, str], int]) -> Lanes:
 
 
 def chosen(lanes: Lanes, limit: int = 100, *, each: int = 4, now: float = NOW) -> list[str]:
-    return [one.id for one in lanes.choose(limit, each=each, now=now, until=UNTIL)]
+    return [one.id for one in lanes.choose(limit, each=each, now=now, ticks=now, until=UNTIL)]
+
+
+def next_time(lanes: Lanes) -> float | None:
+    """Return when there will be something new, with one clock for all."""
+    return lanes.pause(0, 0)
 
 
 def lane_of(one: Chosen) -> str:
@@ -48,7 +53,7 @@ def test_each_choice_is_of_the_account_and_the_lane_that_have_least(
     """Of those that have something to give; and the choice ends when the limit is reached, or nobody has."""
     left = Counter({place: min(count, each) for place, count in shape.items()})
     leased: Counter[tuple[str, str]] = Counter()
-    found = filled(shape).choose(limit, each=each, now=NOW, until=UNTIL)
+    found = filled(shape).choose(limit, each=each, now=NOW, ticks=NOW, until=UNTIL)
     assert len(found) == min(limit, left.total())
     for one in found:
         able = [place for place, count in left.items() if count]
@@ -66,7 +71,7 @@ def test_who_just_had_a_turn_is_last(limit: int) -> None:
     lanes = filled({(a, lane): 100 for a in "abc" for lane in "xy"})
     turns: list[tuple[str, str]] = []
     while len(turns) < 60:
-        for one in lanes.choose(limit, each=4, now=NOW, until=UNTIL):
+        for one in lanes.choose(limit, each=4, now=NOW, ticks=NOW, until=UNTIL):
             turns.append((one.account, lane_of(one)))
             lanes.drop(one.account, one.id)
     assert set(Counter(turns[:60]).values()) == {10}
@@ -83,12 +88,12 @@ def test_a_newcomer_is_not_behind_what_others_have_piled_up() -> None:
 def test_an_account_whose_jobs_are_slow_does_not_take_all_places() -> None:
     """Of 8 places each account keeps half, though one's jobs end at once and the other's never."""
     lanes = filled({("slow", f"s{n}"): 4 for n in range(10)} | {("fast", f"f{n}"): 100 for n in range(10)})
-    running = lanes.choose(8, each=4, now=NOW, until=UNTIL)
+    running = lanes.choose(8, each=4, now=NOW, ticks=NOW, until=UNTIL)
     for _ in range(50):
         for one in [one for one in running if one.account == "fast"]:
             lanes.drop(one.account, one.id)
             running.remove(one)
-        running += lanes.choose(8 - len(running), each=4, now=NOW, until=UNTIL)
+        running += lanes.choose(8 - len(running), each=4, now=NOW, ticks=NOW, until=UNTIL)
     assert Counter(one.account for one in running) == {"fast": 4, "slow": 4}
 
 
@@ -114,9 +119,9 @@ def test_an_older_revision_does_not_replace_a_newer_one() -> None:
 def test_a_lease_that_was_extended_ends_later() -> None:
     lanes = filled({("a", "l"): 1})
     assert chosen(lanes) == ["l.0"]
-    assert lanes.next_due() == UNTIL
+    assert next_time(lanes) == UNTIL
     assert lanes.extend("a", "l.0", 1, UNTIL + 20)
-    assert lanes.next_due() == UNTIL + 20
+    assert next_time(lanes) == UNTIL + 20
     assert chosen(lanes, now=UNTIL + 19) == []
     assert not lanes.extend("a", "l.0", 0, UNTIL + 99)
     assert chosen(lanes, now=UNTIL + 20) == ["l.0"]
@@ -128,26 +133,26 @@ def test_it_is_told_when_to_look_again_and_that_is_told_once() -> None:
     lanes.put(job("later", lane="later", due=NOW + 5), 1)
     lanes.hold("a", "held", NOW + 7)
     lanes.put(job("held", lane="held"), 1)
-    assert lanes.ripen(NOW)
-    assert not lanes.ripen(NOW)
+    assert lanes.ripen(NOW, NOW)
+    assert not lanes.ripen(NOW, NOW)
     assert len(chosen(lanes)) == 4
-    assert lanes.next_due() == NOW + 5
+    assert next_time(lanes) == NOW + 5
     assert chosen(lanes, now=NOW + 5) == ["later"]
-    assert lanes.next_due() == NOW + 7
+    assert next_time(lanes) == NOW + 7
     assert chosen(lanes, now=NOW + 7) == ["held"]
-    assert lanes.next_due() == UNTIL
+    assert next_time(lanes) == UNTIL
     lanes.put(job("held", lane="held"), 2, told=True)
-    assert lanes.next_due() == UNTIL
-    assert not lanes.ripen(UNTIL - 1)
+    assert next_time(lanes) == UNTIL
+    assert not lanes.ripen(UNTIL - 1, UNTIL - 1)
 
 
 def test_nothing_is_kept_of_what_ended() -> None:
     lanes = filled({(a, lane): 5 for a in "abc" for lane in "xy"})
-    while found := lanes.choose(7, each=4, now=NOW, until=UNTIL):
+    while found := lanes.choose(7, each=4, now=NOW, ticks=NOW, until=UNTIL):
         for one in found:
             lanes.put(job(one.id, account=one.account, lane=lane_of(one), due=None), 2)
     lanes.hold("a", "x", None)
-    assert lanes.next_due() is None
+    assert next_time(lanes) is None
     assert not lanes.ready
     assert (lanes._jobs, lanes._accounts) == ({}, {})
 

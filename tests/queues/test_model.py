@@ -1,6 +1,7 @@
 """Whatever is done to a queue, in whatever order: it answers as the model does."""
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from consignee.errors import Conflict
-from consignee.queue import Change, Job, LeaseLost
+from consignee.queue import AT_ONCE, Change, Job, LeaseLost
 from consignee.queue.stored import StoredQueue
 from consignee.store.memory import MemoryStore
 from queues.claiming import LEASE, Clock
@@ -19,7 +20,7 @@ from queues.model import Known, Model, Place
 ACCOUNTS = st.sampled_from("ab")
 IDS = st.sampled_from("123456")
 LANES = st.sampled_from("xy")
-DELAYS = st.none() | st.sampled_from([-5.0, 0.0, 5.0, 50.0])
+DELAYS = st.none() | st.sampled_from([-math.inf, -5.0, 0.0, 5.0, 50.0])
 EACH = st.integers(1, 3)
 _T = TypeVar("_T")
 
@@ -27,12 +28,14 @@ _T = TypeVar("_T")
 class QueueMachine(RuleBasedStateMachine):
     """Does to the queue and to the model the same; the workers speak at random, also those that have no say."""
 
+    of_account: int | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock = Clock()
         self.store = MemoryStore()
-        self.model = Model()
+        self.model = Model(of_account=math.inf if self.of_account is None else self.of_account)
         self.claimed: list[Job] = []
         self.heard: dict[Place, int] = {}
         self.each = 3
@@ -45,7 +48,7 @@ class QueueMachine(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     def opened(self) -> StoredQueue:
-        queue = StoredQueue(self.store, "jobs", now=self.clock, lease=LEASE)
+        queue = StoredQueue(self.store, "jobs", now=self.clock, lease=LEASE, of_account=self.of_account)
         self.run(queue.open())
         return queue
 
@@ -63,7 +66,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.runner.close()
 
     def due(self, delay: float | None) -> float | None:
-        return None if delay is None else self.clock() + delay
+        return None if delay is None else max(AT_ONCE, self.clock() + delay)
 
     @rule(account=ACCOUNTS, id_=IDS, lane=LANES, delay=DELAYS)
     def add(self, account: str, id_: str, lane: str, delay: float | None) -> None:
@@ -73,7 +76,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.run(adding)
         else:
             self.run(adding)
-            self.model.jobs[account, id_] = Known((account, id_), lane, self.due(delay))
+            self.model.jobs[account, id_] = Known((account, id_), lane, self.due(delay), self.clock())
             self.news = True
 
     @rule(limit=st.integers(0, 5), each=EACH)
@@ -82,15 +85,23 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.expire(now)
         jobs = self.run(self.queue.claim(limit, each=each))
         available = self.model.available(each, now)
-        assert len(jobs) == min(limit, sum(min(room, len(known)) for room, known in available.values()))
+        assert len(jobs) == min(limit, sum(self.most(account, available) for account in "ab"))
         for job in jobs:
             self.check_turn(job, available)
             self.model.claim(job, now)
+            if not self.model.room_of_account(job.account):
+                for place in [place for place in available if place[0] == job.account]:
+                    del available[place]
             assert job.attempt > self.heard.get((job.account, job.id), 0), "attempts only grow"
             self.heard[job.account, job.id] = job.attempt
         self.claimed += jobs
         if limit:
             self.each, self.news = each, True
+
+    def most(self, account: str, available: dict[Place, tuple[int, list[Known]]]) -> float:
+        """Return how many jobs the account can be given."""
+        lanes = sum(min(room, len(known)) for place, (room, known) in available.items() if place[0] == account)
+        return min(self.model.room_of_account(account), lanes)
 
     def check_turn(self, job: Job, available: dict[Place, tuple[int, list[Known]]]) -> None:
         """Account and lane are those that have least, and the job is one of those of the lane that are due first."""
@@ -101,7 +112,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert mine[job.lane] == min(mine.values())
         room, jobs = available[job.account, job.lane]
         known = self.model.jobs[job.account, job.id]
-        assert known.due == min(other.due or 0 for other in jobs)
+        assert known.turn == min(other.turn for other in jobs)
         jobs.remove(known)
         available[job.account, job.lane] = room - 1, jobs
         if room == 1 or not jobs:
@@ -127,7 +138,7 @@ class QueueMachine(RuleBasedStateMachine):
         if word.startswith("extend"):
             self.model.jobs[job.account, job.id].until = self.clock() + LEASE
         else:
-            self.model.end((job.account, job.id), said.due, told=word != "release")
+            self.model.end((job.account, job.id), said.due, self.clock(), told=word != "release")
             self.news = True
 
     def spoken(self, job: Job, word: str, due: float) -> Coroutine[Any, Any, Job]:
@@ -148,7 +159,7 @@ class QueueMachine(RuleBasedStateMachine):
         changed = self.run(self.queue.change(account, id_, lambda job: Change({}, self.due(delay))))
         assert (changed is not None) == ((account, id_) in self.model.jobs)
         if changed is not None:
-            self.model.end((account, id_), self.due(delay))
+            self.model.end((account, id_), self.due(delay), self.clock())
         self.news = self.news or (None if changed is None else True)
 
     @rule(account=ACCOUNTS, id_=IDS)
@@ -167,7 +178,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.model.probes.pop((account, lane), None)
         self.model.holds.pop((account, lane), None)
         if delay is not None:
-            self.model.holds[account, lane] = self.clock() + delay
+            self.model.holds[account, lane] = max(AT_ONCE, self.clock() + delay)
         self.news = True
 
     @rule(seconds=st.sampled_from([1.0, 5.0, LEASE, 100.0]))
@@ -198,7 +209,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.queue = self.opened()
-        self.model.restart()
+        self.model.restart(self.clock())
         self.news = True
 
     @invariant()
@@ -220,3 +231,13 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueue = QueueMachine.TestCase
 TestQueue.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+class CappedMachine(QueueMachine):
+    """With a cap on what one account may have."""
+
+    of_account = 2
+
+
+TestCappedQueue = CappedMachine.TestCase
+TestCappedQueue.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -19,6 +19,7 @@ class StoreContract:
         assert store.kinds() == []
         assert await store.get(KIND, "a", "1") is None
         assert await store.list(KIND, "a") == []
+        assert await store.ids(KIND, "a") == []
         assert await store.count(KIND, "a") == 0
         assert await store.accounts(KIND) == []
 
@@ -45,6 +46,22 @@ class StoreContract:
             await store.save(KIND, "a", id_, {})
         assert [one.id for one in await store.list(KIND, "a", prefix="ab.")] == ["ab.2", "ab.1"]
         assert await store.list(KIND, "b", prefix="ab.") == []
+
+    async def test_the_ids_are_those_of_the_list_in_its_order(self, store: Store) -> None:
+        """Also with a beginning, and after changes and removals; what a caller does to them changes nothing."""
+        for id_ in ("ab.2", "a.1", "ab.1", "b.ab.", "ab.1.x"):
+            await store.save(KIND, "a", id_, {})
+        await store.save(KIND, "b", "ab.3", {})
+        await store.save("api_keys", "a", "ab.4", {})
+        await store.save(KIND, "a", "ab.2", {"later": 1}, replaces=1)
+        assert await store.ids(KIND, "a") == ["ab.2", "a.1", "ab.1", "b.ab.", "ab.1.x"]
+        for prefix in ("", "a", "ab.", "ab.1", "ab.1.", "ab.1.x", "c", "b.ab"):
+            expected = [one.id for one in await store.list(KIND, "a", prefix=prefix)]
+            assert await store.ids(KIND, "a", prefix=prefix) == expected
+        await store.remove(KIND, "a", "ab.2", replaces=2)
+        await store.save(KIND, "a", "ab.2", {})
+        (await store.ids(KIND, "a")).clear()
+        assert await store.ids(KIND, "a", prefix="ab.") == ["ab.1", "ab.1.x", "ab.2"]
 
     async def test_accounts_and_kinds_are_apart(self, store: Store) -> None:
         await store.save(KIND, "a", "1", {"of": "a"})
@@ -167,6 +184,8 @@ class StoreContract:
             await store.save(KIND, "a", "2", {})
         with pytest.raises(StoreError):
             await store.get(KIND, "a", "1")
+        with pytest.raises(StoreError):
+            await store.ids(KIND, "a")
         with pytest.raises(StoreError):
             await store.accounts(KIND)
 

@@ -21,6 +21,7 @@ def test_a_prefix_finds_what_begins_with_it_in_the_order_of_the_first_saves(
         expected |= {} if removed else {id_: revision}
     found = [(one.id, one.revision) for one in index.list("ann", prefix)]
     assert found == [(one, revision) for one, revision in expected.items() if one.startswith(prefix)]
+    assert index.ids("ann", prefix) == [one for one, _ in found]
     assert index.list("bob", prefix) == []
 
 
@@ -29,5 +30,6 @@ def test_of_what_was_removed_nothing_stays() -> None:
     for removed in (False, True):
         index.apply(Change("kind", "ann", "a.b.c", 1, encode_record("ann", "a.b.c", 1, {}), removed=removed))
     assert index.list("ann", "a.") == index.list("ann", "a.b.") == index.list("ann") == []
+    assert index.ids("ann", "a.") == index.ids("ann", "a.b.") == index.ids("ann") == []
     assert index.accounts() == []
     assert index.live_bytes == 0

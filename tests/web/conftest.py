@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import FormData
+from aiohttp import ClientError, ClientResponse, FormData
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
@@ -120,6 +120,18 @@ async def rested(client: Client, collection: str, number: int = 1) -> dict[str, 
             if not {one["status"] for one in result["destination_status"].values()} & {"pending", "uploading"}:
                 return result
             await asyncio.sleep(0.01)
+
+
+async def rest_of(response: ClientResponse) -> tuple[bytes, bool]:
+    """Return what is still to come of an answer, and whether that was all of it."""
+    text = b""
+    try:
+        async with asyncio.timeout(20):
+            while piece := await response.content.readany():
+                text += piece
+    except ClientError:
+        return text, False
+    return text, True
 
 
 @pytest.fixture

@@ -7,16 +7,22 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from pytest_aiohttp.plugin import AiohttpClient
 
 from balky import BalkyStorage
 from balky import fields as balky
-from consignee.errors import NotFound
+from consignee.errors import StoreError
 from consignee.providers import Provider
 from consignee.providers.memory import MemoryStorage
-from consignee.web.events import follow
+from consignee.settings import Settings
+from consignee.store import Document
+from consignee.store.memory import MemoryStore
+from consignee.web import create_app
+from consignee.web.events import follow, glance
+from consignee.web.followed import Glance, Look
 from consignee.web.keys import DRAINING
 
-from .conftest import Client, collected, created, rested, sent
+from .conftest import Client, collected, created, rest_of, rested, sent
 
 Event = tuple[str, Any]
 
@@ -107,23 +113,77 @@ class TestWhileItGoesOn:
                 await asyncio.sleep(0.01)
         balky.resumed.set()
 
+    async def test_so_many_may_listen_and_no_more(self, client: Client, balky: BalkyStorage) -> None:
+        """Others are told when to come back; who leaves makes room."""
+        _, collection = await self.hanging(client, balky)
+        path = f"{collection}/results/1/events"
+        open_ = [await client.get(path) for _ in range(20)]
+        refused = await client.get(path)
+        assert (refused.status, (await refused.json())["request_info"]["code"]) == (429, "rate_limited")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert (await client.get(path, headers={"X-API-Key": "key-b"})).status == 404
+        open_.pop().close()
+        async with asyncio.timeout(20):
+            while (again := await client.get(path)).status == 429:
+                await asyncio.sleep(0.02)
+        assert again.status == 200
+        balky.resumed.set()
 
-def looks(*views: dict[str, Any] | None) -> Any:
+
+class BlindStore(MemoryStore):
+    """A store that can't tell any more which result sets there are, from when it is told so."""
+
+    blind = False
+
+    async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
+        return await super().get(kind, account, self._seen(kind, id))
+
+    async def ids(self, kind: str, account: str, *, prefix: str = "") -> list[str]:
+        return await super().ids(kind, account, prefix=self._seen(kind, prefix))
+
+    def _seen(self, kind: str, asked: str) -> str:
+        if self.blind and kind == "result_sets":
+            raise StoreError("the disk is gone")
+        return asked
+
+
+async def test_a_store_that_fails_meanwhile_ends_the_stream_and_answers_no_second_time(
+    aiohttp_client: AiohttpClient, settings: Settings
+) -> None:
+    """What follows the events must not be the head of another answer."""
+    storage, store = BalkyStorage("bucket"), BlindStore()
+    await store.open()
+    app = create_app(settings, providers=[storage.provider], store=store)
+    client = await aiohttp_client(app, headers={"X-API-Key": "key-a"})
+    _, collection = await TestWhileItGoesOn().hanging(client, storage)
+    response = await client.get(f"{collection}/results/1/events")
+    text = await response.content.readuntil(b"\n\n")
+    store.blind = True
+    rest, whole = await rest_of(response)
+    text += rest
+    assert not whole
+    assert b"request_info" not in text and b"HTTP/1.1" not in text
+    assert {name for name, _ in parsed(text.decode())} == {"status"}
+    refused = await client.get(f"{collection}/results/1/events")
+    assert (refused.status, (await refused.json())["request_info"]["code"]) == (503, "unavailable")
+    store.blind = False
+    storage.resumed.set()
+
+
+def looks(*views: dict[str, Any] | None) -> Look:
     """Return something to look at that shows one view after the other, then the last one for ever; None for none."""
     left = list(views)
 
-    async def look() -> dict[str, Any]:
+    async def look() -> Glance | None:
         view = left.pop(0) if len(left) > 1 else left[0]
-        if view is None:
-            raise NotFound("There is no such result set.")
-        return view
+        return None if view is None else glance(view)
 
     return look
 
 
 def view(status: str, done: int = 0) -> dict[str, Any]:
     """Return a result set with one delivery."""
-    return {"id": 1, "destination_status": {"A": {"status": status, "files_done": done}}, "webhook_status": None}
+    return {"destination_status": {"A": {"status": status, "files_done": done}}, "webhook_status": None}
 
 
 async def texts(stream: AsyncIterator[bytes]) -> list[str]:

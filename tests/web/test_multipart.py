@@ -1,5 +1,6 @@
 """Multipart bodies as clients send them, and as none should."""
 
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -174,13 +175,53 @@ async def test_a_body_that_is_no_multipart_or_has_no_measure_is_refused(content:
     assert (await problem(content, size=100)).code == "invalid_request"
 
 
-async def test_what_stands_around_the_parts_is_ignored_and_so_is_what_nobody_reads() -> None:
-    around = b"preamble\r\n" + GOOD.replace(b"--XX\r\n", b"--XX \t\r\n") + b"epilogue"
+async def test_what_stands_before_the_parts_is_ignored_and_so_is_what_nobody_reads() -> None:
+    around = b"preamble\r\n" + GOOD.replace(b"--XX\r\n", b"--XX \t\r\n") + b" \t\r\n\r\n"
     assert await read(around) == [("f", "a", b"content")]
     parts = Parts(pieces(GOOD, 5), "XX")
     first = await parts.next()
     assert first is not None and first.filename == "a"
     assert await parts.next() is None
+
+
+@pytest.mark.parametrize("epilogue", [b"epilogue", b"\r\n x", b"x", GOOD, b"\0", b" " * HEAD_BYTES])
+@pytest.mark.parametrize("size", [1, len(GOOD), len(GOOD) + 2, 65536])
+async def test_content_behind_the_last_boundary_is_refused(epilogue: bytes, size: int) -> None:
+    """It would be lost without a word; also where all of it is there already when the end is read."""
+    assert "goes on after its last boundary" in str(await problem(GOOD + epilogue, size=size))
+
+
+BLANKS = HEAD_BYTES - 200
+DISPOSED = b"Content-Disposition: form-data"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"a:" + b" " * BLANKS + b"\x01",
+        b"a:" + b"\t " * (BLANKS // 2) + b"\x01",
+        b"a" * BLANKS,
+        DISPOSED + b";" + b" " * BLANKS + b"=",
+        DISPOSED + b"; name" + b" " * BLANKS + b";",
+        DISPOSED + b"; name=" + b" " * BLANKS + b";x",
+        DISPOSED + b"; " + b"n" * BLANKS,
+        DISPOSED + b"; name=a" + b" " * BLANKS + b"x",
+        DISPOSED + b'; name="' + b"\\" * BLANKS,
+        DISPOSED + b'; name="' + b"\\a" * (BLANKS // 2),
+        DISPOSED + b'; name="' + b"a" * BLANKS,
+        DISPOSED + b"; a=b" * (BLANKS // 5),
+    ],
+    ids=lambda header: repr(header[-40:]),
+)
+async def test_a_hostile_header_takes_no_longer_than_a_good_one(header: bytes) -> None:
+    """What is quadratic takes a quarter of a second for these 8 KB, while all else waits; what is linear, next to none."""
+    content = body((header, b""))
+    taken = []
+    for _ in range(3):
+        began = time.process_time()
+        assert (await problem(content)).code == "invalid_request"
+        taken.append(time.process_time() - began)
+    assert min(taken) < 0.1
 
 
 async def test_a_body_may_have_no_part() -> None:

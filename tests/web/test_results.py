@@ -54,6 +54,7 @@ async def test_result_sets_are_numbered_and_listed_newest_first(client: Client) 
     rest = await (await client.get(f"{collection}/results?page=2")).json()
     assert ([one["id"] for one in rest["results"]], rest["results_count"]) == ([2, 1], 12)
     one = await (await client.get(f"{collection}/results/12")).json()
+    assert one["result"].pop("files") == [{"name": "a", "size": 0, "sha256": hashlib.sha256().hexdigest()}]
     assert one["result"] == first["results"][0]
     wrong = await client.get(f"{collection}/results?page=0&page_size=101")
     assert (wrong.status, set((await wrong.json())["errors"])) == (400, {"page", "page_size"})
@@ -220,6 +221,20 @@ async def test_resending_to_what_does_not_exist_is_refused_as_a_whole(client: Cl
     response = await client.post(f"{collection}/results/1/resend", json={"destination_ids": given})
     assert (response.status, set((await response.json())["errors"])) == (400, {"destination_ids"})
     assert await rested(client, collection) == before
+
+
+@pytest.mark.parametrize("form_", [False, True])
+async def test_a_flood_of_unknown_destinations_gets_a_short_answer(client: Client, form_: bool) -> None:
+    collection = await collected(client)
+    await sent(client, collection, {"a": b""})
+    for count, named in ((100, 20), (101, 1), (30_000, 1)):
+        ids = [f"{number:08X}" for number in range(count)]
+        given: dict[str, Any] = (
+            {"data": {"destination_ids": ",".join(ids)}} if form_ else {"json": {"destination_ids": ids}}
+        )
+        response = await client.post(f"{collection}/results/1/resend", **given)
+        errors = (await response.json())["errors"]["destination_ids"]
+        assert (response.status, len(errors)) == (400, named)
 
 
 async def test_anothers_destination_is_one_that_does_not_exist(client: Client) -> None:

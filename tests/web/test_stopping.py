@@ -13,7 +13,7 @@ from aiohttp import web
 
 from balky import BalkyStorage, fields
 from consignee import open_destinations
-from consignee.delivery.deliveries import Filter
+from consignee.delivery.search import Filter
 from consignee.sections import DeliverySettings
 from consignee.settings import ServerSettings, Settings
 from consignee.web import create_app

@@ -53,9 +53,9 @@ async def filled(incoming: Path) -> None:
 
 
 async def names_of(client: Client, collection: str) -> list[str]:
-    """Return the names of the files of the newest result set."""
-    answer = await (await client.get(f"{collection}/results")).json()
-    return [one["name"] for one in answer["results"][0]["files"]]
+    """Return the names of the files of the first result set."""
+    answer = await (await client.get(f"{collection}/results/1")).json()
+    return [one["name"] for one in answer["result"]["files"]]
 
 
 async def test_the_names_that_requests_sends_arrive_as_they_are(client: Client) -> None:

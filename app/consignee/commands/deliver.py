@@ -6,11 +6,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from consignee.commands.answers import Refused, Result, Status, Unreachable, result_in
 from consignee.commands.parcel import Parcel, packed
 from consignee.commands.progress import Row, progress_on, size
-from consignee.commands.remote import Refused, Remote, Unreachable, key_in, printable, reached, url_of
+from consignee.commands.remote import Remote, key_in, reached, url_of
 from consignee.errors import SettingsError
 from consignee.secret import Secret
 from consignee.settings import Settings, load_settings
@@ -63,18 +64,18 @@ def _key(file: str | None, settings: Settings) -> Secret:
 async def _deliver(url: str, key: Secret, parcel: Parcel, accepted: _Accepted, arguments: argparse.Namespace) -> int:
     async with reached(url, key) as remote:
         collection = await remote.collection(arguments.collection)
-        result = await _hand_over(remote, f"/collections/{collection['id']}/results", parcel)
-        accepted.path = f"/collections/{collection['id']}/results/{result['id']}"
+        result = await _hand_over(remote, f"/collections/{collection.id}/results", parcel)
+        accepted.path = f"/collections/{collection.id}/results/{result.id}"
         about = f"{len(parcel.items)} {'file' if len(parcel.items) == 1 else 'files'}, {size(parcel.size)}"
-        print(f"result set {result['id']} of collection {collection['id']}: {about}", flush=True)
+        print(f"result set {result.id} of collection {collection.id}: {about}", flush=True)
         if arguments.no_wait:
             return 0
-        for id_ in result["destination_status"]:
+        for id_ in result.deliveries:
             accepted.names[id_] = await remote.name_of(id_)
         return await _follow(remote, accepted, result, parcel.size)
 
 
-async def _hand_over(remote: Remote, path: str, parcel: Parcel) -> Mapping[str, Any]:
+async def _hand_over(remote: Remote, path: str, parcel: Parcel) -> Result:
     progress, gone = progress_on(sys.stderr), 0
 
     def sent(count: int) -> None:
@@ -83,26 +84,24 @@ async def _hand_over(remote: Remote, path: str, parcel: Parcel) -> Mapping[str, 
         progress.show([Row("to the service", gone, parcel.size, "uploading")])
 
     try:
-        answer = await remote.ask("POST", path, data=parcel.writer(sent))
+        result = result_in(await remote.ask("POST", path, data=parcel.writer(sent)))
     except Unreachable:
         if parcel.failure is not None:
             raise parcel.failure from None
         raise
     progress.show([Row("to the service", 1, 1, "all of it is there")])
-    result: Mapping[str, Any] = answer["result"]
     return result
 
 
-async def _follow(remote: Remote, accepted: _Accepted, result: Mapping[str, Any], total: int) -> int:
+async def _follow(remote: Remote, accepted: _Accepted, result: Result, total: int) -> int:
     progress, wait, away = progress_on(sys.stderr), _SHORTEST, 0.0
     while True:
-        status = result["destination_status"]
-        progress.show(_rows(status, accepted.names, total))
-        if all(one["status"] in ENDED for one in status.values()):
-            return _told(status, accepted.names)
+        progress.show(_rows(result.deliveries, accepted.names, total))
+        if all(one.status in ENDED for one in result.deliveries.values()):
+            return _told(result.deliveries, accepted.names)
         await asyncio.sleep(wait)
         try:
-            before, result = result, (await remote.ask("GET", accepted.path))["result"]
+            before, result = result, result_in(await remote.ask("GET", accepted.path))
         except Unreachable as error:
             away += wait
             if away > PATIENCE:
@@ -119,27 +118,27 @@ def _lost(remote: Remote, accepted: _Accepted, error: Exception) -> int:
     return 1
 
 
-def _rows(status: Mapping[str, Any], names: Mapping[str, str], total: int) -> list[Row]:
-    return [Row(names.get(id_, id_), *_amount(one, total), _text(one)) for id_, one in status.items()]
+def _rows(deliveries: Mapping[str, Status], names: Mapping[str, str], total: int) -> list[Row]:
+    return [Row(names.get(id_, id_), *_amount(one, total), _text(one)) for id_, one in deliveries.items()]
 
 
-def _amount(one: Mapping[str, Any], total: int) -> tuple[int, int]:
-    return (1, 1) if one["status"] == "success" else (min(one["bytes_done"], total), total)
+def _amount(one: Status, total: int) -> tuple[int, int]:
+    return (1, 1) if one.status == "success" else (min(one.bytes_done, total), total)
 
 
-def _text(one: Mapping[str, Any]) -> str:
-    text = f"{one['status']}, {one['files_done']} of {one['files_total']} files"
-    if one["status"] in ("retrying", "failed", "skipped") and one["log"]:
-        text += f": {printable(one['log'][-1]['text'])}"
+def _text(one: Status) -> str:
+    text = f"{one.status}, {one.files_done} of {one.files_total} files"
+    if one.status in ("retrying", "failed", "skipped") and one.told:
+        text += f": {one.told}"
     return text
 
 
-def _told(status: Mapping[str, Any], names: Mapping[str, str]) -> int:
-    for id_, one in status.items():
+def _told(deliveries: Mapping[str, Status], names: Mapping[str, str]) -> int:
+    for id_, one in deliveries.items():
         print(f"{names.get(id_, id_)}: {_text(one)}")
-    if not status:
+    if not deliveries:
         print("The collection has no destinations: nothing was to be delivered.")
-    return 1 if any(one["status"] == "failed" for one in status.values()) else 0
+    return 1 if any(one.status == "failed" for one in deliveries.values()) else 0
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,5 @@
 """A running service, asked over HTTP."""
 
-import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -9,7 +8,16 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from consignee.errors import ConsigneeError, SettingsError
+from consignee.commands.answers import (
+    Named,
+    Refused,
+    Unreachable,
+    collections_in,
+    destination_in,
+    printable,
+    understood,
+)
+from consignee.errors import SettingsError
 from consignee.secret import Secret
 from consignee.settings import Settings
 
@@ -18,14 +26,6 @@ _CONNECT_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 300.0
 _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}  # noqa: S104 - asked where to listen, not told
 _KEY = re.compile(r"[!-~]+")
-
-
-class Unreachable(ConsigneeError):
-    """No answer, or none that says anything: another try may go well."""
-
-
-class Refused(ConsigneeError):
-    """The service answered, and does not do it."""
 
 
 class Remote:
@@ -48,49 +48,38 @@ class Remote:
             async with self._session.request(
                 method, self.url + path, params=params, data=data, allow_redirects=False
             ) as response:
-                return self._understood(response.status, await response.read())
+                return understood(response.status, await response.read(), url=self.url)
         except (aiohttp.ClientError, TimeoutError) as error:
             why = getattr(error, "strerror", None) or type(error).__name__
             raise Unreachable(f"the service at {self.url} can't be reached, or broke off: {why}") from None
 
-    def _understood(self, status: int, content: bytes) -> Mapping[str, Any]:
-        try:
-            answer = json.loads(content)
-            info = answer["request_info"]
-            good, message = bool(info["success"]), str(info.get("message", ""))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise Unreachable(f"what answers at {self.url} with status {status} is not consignee") from None
-        if good:
-            return dict(answer)
-        text = printable(" ".join([message, *_details(answer.get("errors"))]))
-        raise Unreachable(text) if status >= 500 or status == 429 else Refused(text)
-
-    async def collection(self, wanted: str) -> Mapping[str, Any]:
-        """Return the collection of that id, or else of that name; raises Refused if there is none, or more than one."""
+    async def collection(self, wanted: str) -> Named:
+        """Return the collection of that id, or else of that name; raises Unreachable, or Refused if there is not just one."""
         every = [one async for one in self._collections()]
-        found = [one for one in every if one["id"] == wanted] or [one for one in every if one["name"] == wanted]
+        found = [one for one in every if one.id == wanted] or [one for one in every if one.name == wanted]
         if not found:
             raise Refused(f"there is no collection {printable(wanted)!r}")
         if len(found) > 1:
-            ids = ", ".join(one["id"] for one in found)
+            ids = ", ".join(one.id for one in found)
             raise Refused(f"there are {len(found)} collections of that name; give the id of one: {ids}")
         return found[0]
 
-    async def _collections(self) -> AsyncIterator[Mapping[str, Any]]:
+    async def _collections(self) -> AsyncIterator[Named]:
         page = pages = 1
         while page <= pages:
             answer = await self.ask("GET", "/collections", params={"page": str(page), "page_size": str(_PAGE)})
-            for one in answer["collections"]:
+            found, pages = collections_in(answer)
+            for one in found:
                 yield one
-            page, pages = page + 1, int(answer["total_pages"])
+            page = page + 1 if found else pages + 1
 
     async def name_of(self, destination_id: str) -> str:
         """Return a destination's name, or its id if that can't be had."""
         try:
-            answer = await self.ask("GET", f"/destinations/{destination_id}")
+            found = destination_in(await self.ask("GET", f"/destinations/{destination_id}"))
         except (Refused, Unreachable):
             return destination_id
-        return printable(str(answer["destination"]["name"]))
+        return printable(found.name)
 
 
 @asynccontextmanager
@@ -128,14 +117,3 @@ def key_in(text: str, where: str) -> Secret:
     if not _KEY.fullmatch(text.strip()):
         raise SettingsError(f"{where} must hold an API key, and nothing else")
     return Secret(text.strip())
-
-
-def printable(text: str) -> str:
-    """Return the text without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def _details(errors: object) -> list[str]:
-    if not isinstance(errors, dict):
-        return []
-    return [f"{field}: {', '.join(map(str, texts))}." for field, texts in errors.items() if isinstance(texts, list)]

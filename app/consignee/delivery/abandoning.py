@@ -10,7 +10,6 @@ from consignee.agenda import Agenda
 from consignee.delivery.delivery import Delivery
 from consignee.delivery.tracking import opened
 from consignee.destination import Destination
-from consignee.errors import ConsigneeError
 from consignee.providers.base import Bucket
 from consignee.queue import Job
 from consignee.secret import Sealer
@@ -45,15 +44,27 @@ class Abandoning:
             self._agenda.after(0, lambda: self.now(job, destination))
 
     async def now(self, job: Job, destination: Destination | None = None) -> None:
-        """Abandon the uploads that a job tells of; never raises for what the storage says."""
+        """Abandon the uploads that a job tells of; raises nothing: who gives a delivery up has more to do afterwards."""
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._abandon(job, destination)
+        except Exception as error:  # noqa: BLE001 - a fault of ours too: nobody would repeat what comes after it
+            self._leave(job, error)
+        except asyncio.CancelledError as end:  # the service stops
+            self._leave(job, end)
+            raise
+
+    async def _abandon(self, job: Job, destination: Destination | None) -> None:
         states = [opened(job, index, sealed, self._sealer) for index, sealed in Delivery.of(job).checkpoints.items()]
         if not any(states):
             return
-        try:
-            async with asyncio.timeout(SECONDS):
-                found = destination or await self._find(job.account, job.lane)
-                async with self._open_bucket(found) as bucket:
-                    for state in filter(None, states):
-                        await bucket.abandon(state["key"], state)
-        except (ConsigneeError, TimeoutError) as error:
-            log.warning("an unfinished upload of delivery %s is left behind: %s", job.id, type(error).__name__)
+        found = destination or await self._find(job.account, job.lane)
+        async with self._open_bucket(found) as bucket:
+            for state in filter(None, states):
+                try:
+                    await bucket.abandon(state.get("key", ""), state)
+                except Exception as error:  # noqa: BLE001 - one that can't be abandoned is no reason to keep the others
+                    self._leave(job, error)
+
+    def _leave(self, job: Job, error: BaseException) -> None:
+        log.warning("an unfinished upload of delivery %s is left behind: %s", job.id, type(error).__name__)

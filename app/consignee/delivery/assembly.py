@@ -3,7 +3,7 @@
 import random as chance
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,15 +14,16 @@ from consignee.collections import Collections
 from consignee.delivery import delivery as states
 from consignee.delivery import webhooks
 from consignee.delivery.abandoning import Abandoning
-from consignee.delivery.attempt import Courier, Skipped, Surroundings
+from consignee.delivery.attempt import Courier, Skipped
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.delivery import Delivery
 from consignee.delivery.dispatch import Dispatch
 from consignee.delivery.engine import Engine
+from consignee.delivery.outcomes import Surroundings
 from consignee.delivery.results import ResultSets
 from consignee.delivery.schedule import Schedule
-from consignee.delivery.sending import Errand, Places
+from consignee.delivery.sending import Errand, Places, is_same_way, share_of
 from consignee.delivery.spool import Spool
 from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
@@ -40,12 +41,13 @@ from consignee.settings import Settings
 WEBHOOKS_AT_ONCE: Final = 2
 """To one collection's webhook."""
 SPOOLS: Final = "spools"
+_HOUR: Final = 3600.0
 
 
 class Assembly:
     """All the parts, and what they ask of each other; `open` makes them ready, `dispatch.start` sets them to work.
 
-    `now` returns seconds since 1970, `random` numbers from 0 to 1.
+    `now` returns seconds since 1970, `random` numbers from 0 to 1. Leases go by `clock`, which never jumps, or else by `now`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Assembly:
         agenda: Agenda,
         now: Callable[[], float] = time.time,
         random: Callable[[], float] = chance.random,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         own = settings.delivery
         self.settings = settings
@@ -68,8 +71,7 @@ class Assembly:
         self.agenda = agenda
         self.now = now
         self.schedule = Schedule.of(own, random=random)
-        self.queue = StoredQueue(self.store, states.KIND, now=now, lease=own.lease)
-        self.messages = StoredQueue(self.store, webhooks.KIND, now=now, lease=own.lease)
+        self.queue, self.messages = (self._queue(kind, clock) for kind in (states.KIND, webhooks.KIND))
         self.collections = self._collections()
         self.conditions = self._conditions()
         self.spool = self._spool()
@@ -93,7 +95,8 @@ class Assembly:
             await part.open()
 
     async def close(self) -> None:
-        """Let go of the spool."""
+        """Let outcomes be saved, and go of the spool."""
+        await self.courier.close()
         await self.spool.close()
 
     async def _claim_spool(self) -> None:
@@ -103,6 +106,18 @@ class Assembly:
         claimed = await self.spool.claim(known)
         if claimed != known:
             await self.store.save(SPOOLS, "", "own", {"id": claimed}, replaces=kept.revision if kept else 0)
+
+    def _queue(self, kind: str, clock: Callable[[], float] | None) -> StoredQueue:
+        own = self.settings.delivery
+        return StoredQueue(
+            self.store,
+            kind,
+            now=self.now,
+            lease=own.lease,
+            clock=clock,
+            of_account=share_of(own.concurrency),
+            furthest=2 * self.schedule.longest + _HOUR,  # what the other side asks for is honoured up to twice the step
+        )
 
     def _collections(self) -> Collections:
         return Collections(
@@ -206,11 +221,24 @@ class Assembly:
             destination = await self.destinations.get(job.account, job.lane)
         except NotFound:
             raise Skipped("The destination was deleted.") from None
-        prefix = self.destinations.catalog.provider(destination).path_prefix(destination)
-        return Errand(result_set=result_set, destination=destination, prefix=prefix)
+        provider = self.destinations.catalog.provider(destination)
+        return Errand(
+            result_set=result_set,
+            destination=destination,
+            prefix=provider.path_prefix(destination),
+            prefix_field=provider.fields.prefix_field,
+        )
 
-    async def disable(self, destination: Destination, reason: str) -> None:
-        """Disable a destination to which nothing can be delivered, and skip what waits for it."""
+    async def disable(self, destination: Destination) -> None:
+        """Disable a destination to which nothing can be delivered, and skip what waits for it, unless it was mended."""
+        with suppress(NotFound):
+            latest = await self.destinations.get(destination.account, destination.id)
+            if is_same_way(latest, destination):
+                await self._disable(latest)
+
+    async def _disable(self, destination: Destination) -> None:
+        if (reason := await self.conditions.disabled(destination.account, destination.id)) is None:
+            return
         await self.destinations.disable(destination)
         await self.deliveries.cancel(destination, reason, under_way=False)
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from consignee.clock import timestamp
 from consignee.delivery.schedule import Schedule
-from consignee.errors import Conflict, ProviderFailure
+from consignee.errors import Conflict, ProviderFailure, StoreError
 from consignee.queue import Queue
 from consignee.store import Document, Store
 
@@ -24,28 +24,41 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """`failures` in a row since `since`; while `probe_at` is set, only that is tried, after `probes` in vain.
+    """`failures` in a row, seen again and again since `since`, the latest at `last`.
 
-    Times are seconds since 1970. `attention` says what the customer must do something about.
+    While `probe_at` is set, only that is tried, after `probes` in vain; it rests since `rests_since`. Times are seconds since
+    1970. `attention` says what the customer must do something about.
     """
 
     failures: int = 0
     since: float | None = None
+    last: float | None = None
     probes: int = 0
     probe_at: float | None = None
+    rests_since: float | None = None
     attention: Mapping[str, str] | None = None
     log: tuple[Mapping[str, str], ...] = ()
 
-    def failed(self, now: float, *, breaker: int, schedule: Schedule) -> "Condition":
-        """Return the condition after one more failure that may pass."""
-        failures, since = self.failures + 1, now if self.since is None else self.since
+    def counted(self, now: float, *, gap: float | None) -> "Condition":
+        """Return the condition after one more failure.
+
+        When the last one is more than `gap` seconds ago (or to come: the clock was wrong), nothing is known of the time between,
+        and `since` begins anew.
+        """
+        last = self.since if self.last is None else self.last
+        is_far = last is not None and gap is not None and abs(now - last) > gap
+        since = now if self.since is None or is_far else self.since
+        return replace(self, failures=self.failures + 1, since=since, last=now)
+
+    def resting(self, now: float, *, began: float, breaker: int, schedule: Schedule) -> "Condition":
+        """Return the condition after one more failure that may pass was counted, of an attempt that began then."""
         if self.probe_at is None:
-            probe_at = now + schedule.probe(0) if failures >= breaker else None
-            return replace(self, failures=failures, since=since, probe_at=probe_at)
-        if now < self.probe_at:  # it was under way before the destination was put to rest
-            return replace(self, failures=failures)
+            rests = self.failures >= breaker
+            return replace(self, probe_at=now + schedule.probe(0), rests_since=now) if rests else self
+        if now < self.probe_at or (self.rests_since is not None and began <= self.rests_since):
+            return self  # it was under way before the destination was put to rest: no probe
         probes = self.probes + 1
-        return replace(self, failures=failures, probes=probes, probe_at=now + schedule.probe(probes))
+        return replace(self, probes=probes, probe_at=now + schedule.probe(probes), rests_since=now)
 
     def with_entry(self, now: float, text: str) -> "Condition":
         """Return the condition with an entry in its log, but not the same one twice in a row."""
@@ -81,6 +94,8 @@ class Conditions:
         self._breaker = breaker
         self._disable_after = disable_after
         self._now = now
+        # Failures further apart than what passes between two attempts say nothing of the time between them.
+        self._gap = None if disable_after is None else max(disable_after / 2, 2 * schedule.longest)
         self._known: dict[tuple[str, str], Condition] = {}
 
     async def open(self) -> None:
@@ -95,7 +110,7 @@ class Conditions:
         return self._known.get((account, destination_id), WELL)
 
     async def succeeded(self, account: str, destination_id: str) -> None:
-        """Note that something was delivered, or that a test went well; raises StoreError."""
+        """Note that something was delivered, or that a test went well."""
         before = self.of(account, destination_id)
         if before.recovered() == before:
             return
@@ -105,32 +120,44 @@ class Conditions:
             log.info("deliveries to destination %s of account %s work again", destination_id, account)
         await self._set(account, destination_id, after)
 
-    async def failed(self, account: str, destination_id: str, failure: ProviderFailure) -> bool:
-        """Note a failure; return whether nothing but failures was seen for so long that it is to be disabled."""
+    async def failed(
+        self, account: str, destination_id: str, failure: ProviderFailure, *, began: float | None = None
+    ) -> bool:
+        """Note a failure, of an attempt that `began` then; return whether the destination is to be disabled."""
         before, now = self.of(account, destination_id), self._now()
+        after = before.counted(now, gap=self._gap)
         if failure.transient:
-            after = before.failed(now, breaker=self._breaker, schedule=self._schedule)
+            started = now if began is None else began
+            after = after.resting(now, began=started, breaker=self._breaker, schedule=self._schedule)
             if before.probe_at is None and after.probe_at is not None:
                 text = f"{after.failures} failures in a row, {failure.code}: only probed until something arrives."
                 after = after.with_entry(now, text)
                 log.warning("destination %s of account %s: %s", destination_id, account, text)
         else:
-            after = self._in_need(before, failure, now)
+            after = self._in_need(after, failure, now)
+            if after.attention != before.attention:
+                log.warning("destination %s of account %s needs attention: %s", destination_id, account, failure.code)
         await self._set(account, destination_id, after)
-        return self._disable_after is not None and after.since is not None and now - after.since >= self._disable_after
+        return self._is_hopeless(after)
 
-    def _in_need(self, before: Condition, failure: ProviderFailure, now: float) -> Condition:
+    def _is_hopeless(self, condition: Condition) -> bool:
+        """Whether failures, enough of them, and nothing else was seen for so long that it is to be disabled."""
+        if self._disable_after is None or condition.since is None or condition.failures < self._breaker:
+            return False
+        return self._now() - condition.since >= self._disable_after
+
+    def _in_need(self, after: Condition, failure: ProviderFailure, now: float) -> Condition:
         told = {"code": failure.code, "message": str(failure), "hint": failure.hint}
-        after = replace(before, failures=before.failures + 1, since=now if before.since is None else before.since)
-        if before.attention is not None and all(before.attention[name] == text for name, text in told.items()):
+        if after.attention is not None and all(after.attention[name] == text for name, text in told.items()):
             return after
         at = timestamp(datetime.fromtimestamp(now, UTC))
-        log.warning("a destination needs attention: %s", failure.code)
         return replace(after, attention={**told, "at": at}).with_entry(now, f"Needs attention: {failure}")
 
-    async def disabled(self, account: str, destination_id: str) -> str:
-        """Note that the destination is disabled, and return why; raises StoreError."""
+    async def disabled(self, account: str, destination_id: str) -> str | None:
+        """Note that the destination is disabled, and return why; None if it is well again meanwhile."""
         condition = self.of(account, destination_id)
+        if not self._is_hopeless(condition):
+            return None
         since = _time(condition.since)
         text = f"Disabled: nothing could be delivered since {since}."
         log.warning("destination %s of account %s: %s", destination_id, account, text)
@@ -152,6 +179,14 @@ class Conditions:
     async def _set(self, account: str, destination_id: str, condition: Condition) -> None:
         self._known[account, destination_id] = condition
         await self._queue.hold(account, destination_id, condition.probe_at)
+        try:
+            await self._save(account, destination_id, condition)
+        except StoreError as error:  # it holds in memory, the next change saves it, and what follows is of more weight
+            log.error(
+                "the condition of destination %s of account %s could not be kept: %s", destination_id, account, error
+            )
+
+    async def _save(self, account: str, destination_id: str, condition: Condition) -> None:
         while True:
             document = await self._store.get(KIND, account, destination_id)
             with suppress(Conflict):

@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from consignee.clock import timestamp
@@ -13,9 +13,10 @@ from consignee.delivery import delivery as states
 from consignee.delivery.attempt import Skipped
 from consignee.delivery.delivery import Delivery, delivery_id
 from consignee.delivery.result_set import ResultSet
+from consignee.delivery.search import Filter, Place, newest
 from consignee.destination import Destination
 from consignee.errors import Conflict, NotFound
-from consignee.queue import Change, Job, Queue
+from consignee.queue import AT_ONCE, Change, Job, Queue
 from consignee.service import KIND as DESTINATIONS
 from consignee.store import Store
 
@@ -23,15 +24,6 @@ AllEnded = Callable[[str, str, int, str], Awaitable[None]]
 """Told of a result set that is complete: its account, collection and number, and a fingerprint of how its deliveries ended."""
 
 AFRESH = (states.SUCCESS, states.SKIPPED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which deliveries a list holds; None is for all."""
-
-    collection_id: str | None = None
-    destination_id: str | None = None
-    status: str | None = None
 
 
 class Deliveries:
@@ -61,7 +53,9 @@ class Deliveries:
         """Add the deliveries of a result set that are not there yet; raises StoreError."""
         ids = result_set.destination_ids if destination_ids is None else destination_ids
         jobs = [await self._planned(result_set, one) for one in ids]
-        await asyncio.gather(*(self._add(result_set.account, job) for job in jobs))
+        added = await asyncio.gather(*(self._add(result_set.account, job) for job in jobs), return_exceptions=True)
+        for failure in filter(None, added):  # when none is being added any more
+            raise failure
 
     async def _planned(self, result_set: ResultSet, destination_id: str) -> Delivery:
         now = self._now()
@@ -87,7 +81,7 @@ class Deliveries:
             raise Skipped("The destination is disabled.")
 
     async def _add(self, account: str, delivery: Delivery) -> None:
-        due = self._now().timestamp() if delivery.status == states.PENDING else None
+        due = AT_ONCE if delivery.status == states.PENDING else None
         with suppress(Conflict):  # it is there already
             await self._queue.add(account, delivery.id, delivery.to_data(), lane=delivery.destination_id, due=due)
 
@@ -97,15 +91,25 @@ class Deliveries:
             raise NotFound("There is no such delivery.")
         return job
 
-    async def list(self, account: str, wanted: Filter) -> list[Job]:
-        """Return the jobs of the deliveries that are wanted, newest first."""
-        prefix = f"{wanted.collection_id}." if wanted.collection_id is not None else ""
-        jobs = [job for job in await self._queue.list(account, prefix=prefix) if _is_wanted(job, wanted)]
-        return jobs[::-1]
+    async def list(
+        self, account: str, wanted: Filter, *, most: int | None = None, behind: Place | None = None
+    ) -> list[Job]:
+        """Return the jobs of the deliveries that are wanted, newest first: at most so many, those `behind` that one."""
+        jobs: list[Job] = []
+        async with aclosing(newest(self._queue, account, wanted, behind=behind)) as found:
+            async for job in found:
+                if len(jobs) == most:
+                    break
+                jobs.append(job)
+        return jobs
 
     async def of(self, account: str, result_set_id: str) -> dict[str, Job]:
         """Return the jobs of a result set by destination."""
         return {job.lane: job for job in await self._queue.list(account, prefix=f"{result_set_id}.")}
+
+    async def ids(self, account: str) -> set[str]:
+        """Return the ids of all deliveries of an account; cheap, none is read."""
+        return set(await self._queue.ids(account))
 
     async def unfinished(self, account: str, result_set_id: str) -> bool:
         """Whether a delivery of the result set is under way or due."""
@@ -123,10 +127,10 @@ class Deliveries:
 
     async def resend_failed(self, account: str, destination_id: str, *, since: str = "") -> int:
         """Repeat what failed or was skipped at a destination since then (ISO 8601, UTC); return how many deliveries."""
-        jobs = await self.list(account, Filter(destination_id=destination_id))
-        chosen = [job for job in jobs if _failed_since(Delivery.of(job), since)]
-        for job in chosen:
-            await self._queue.change(account, job.id, self._again)
+        found = newest(self._queue, account, Filter(destination_id=destination_id))
+        chosen = [job.id async for job in found if _failed_since(job, since)]
+        for id_ in chosen:
+            await self._queue.change(account, id_, self._again)
         await self._queue.hold(account, destination_id, None)
         return len(chosen)
 
@@ -137,7 +141,7 @@ class Deliveries:
         if job.due is None:
             fresh = delivery.with_nothing_sent() if delivery.status in AFRESH else delivery
             delivery = replace(fresh, status=states.PENDING, failures=0, code=None, ended_at=None)
-        return Change(delivery.with_entry(now, "Sending again was asked for.").to_data(), now.timestamp())
+        return Change(delivery.with_entry(now, "Sending again was asked for.").to_data(), AT_ONCE)
 
     async def cancel(self, destination: Destination, reason: str, *, under_way: bool = True) -> None:
         """Skip what is still to be delivered to a destination; if not `under_way`, only what waits."""
@@ -149,8 +153,9 @@ class Deliveries:
             cancelled[job.id] = job
             return Change(skipped(Delivery.of(job), now, reason).to_data(), None)
 
-        meant = [job for job in await self._queue.list(account) if job.lane == destination.id and job.due is not None]
-        await asyncio.gather(*(self._queue.change(account, job.id, decide) for job in meant))
+        found = newest(self._queue, account, Filter(destination_id=destination.id))
+        meant = [job.id async for job in found if job.due is not None]
+        await asyncio.gather(*(self._queue.change(account, id_, decide) for id_ in meant))
         for job in cancelled.values():
             await self._take_away(account, job.id)
             self._abandon(job, destination)
@@ -190,11 +195,5 @@ def skipped(delivery: Delivery, now: datetime, reason: str) -> Delivery:
     return replace(ended, checkpoints={}, failures=0, code=None)
 
 
-def _is_wanted(job: Job, wanted: Filter) -> bool:
-    if wanted.destination_id not in (None, job.lane):
-        return False
-    return wanted.status in (None, states.UPLOADING if states.is_under_way(job) else job.data["status"])
-
-
-def _failed_since(delivery: Delivery, since: str) -> bool:
-    return delivery.status in (states.FAILED, states.SKIPPED) and (delivery.ended_at or "") >= since
+def _failed_since(job: Job, since: str) -> bool:
+    return job.data["status"] in (states.FAILED, states.SKIPPED) and (job.data["ended_at"] or "") >= since

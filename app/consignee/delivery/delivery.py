@@ -33,8 +33,9 @@ class Delivery:
     """What is known of a delivery. Times are ISO 8601, UTC.
 
     Of its files, the first `sent_up_to` and those in `sent` are delivered, to what `place` is a fingerprint of. `failures`
-    counts attempts that failed in a row. `uploads` are the single uploads, oldest first. `checkpoints` are of unfinished uploads
-    in parts, sealed.
+    counts attempts that failed in a row. `spared` says how many of the latest crashes in a row do not count, for files arrived
+    between them, and `sent_at_crash` how many had then. `uploads` are the single uploads, oldest first. `checkpoints` are of
+    unfinished uploads in parts, sealed.
     """
 
     collection_id: str
@@ -50,6 +51,8 @@ class Delivery:
     files_total: int = 0
     attempts: int = 0
     failures: int = 0
+    spared: int = 0
+    sent_at_crash: int = 0
     code: str | None = None
     log: tuple[Mapping[str, str], ...] = ()
     uploads: tuple[Mapping[str, Any], ...] = ()
@@ -144,5 +147,5 @@ def status_of(job: Job, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def time_of(seconds: float | None) -> str | None:
-    """Return the time of a queue as it is answered."""
-    return None if seconds is None else timestamp(datetime.fromtimestamp(seconds, UTC))
+    """Return the time of a queue as it is answered: None for what rests, and for what is due at once."""
+    return timestamp(datetime.fromtimestamp(seconds, UTC)) if seconds else None

@@ -9,20 +9,23 @@ from typing import Any, Final
 from consignee.agenda import Agenda
 from consignee.body import CHUNK_BYTES
 from consignee.collections import Collections
+from consignee.delivery import webhooks as messages
 from consignee.delivery.attempt import Courier
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.engine import Engine
-from consignee.delivery.result_set import ResultSet
+from consignee.delivery.result_set import ResultSet, document_id
 from consignee.delivery.results import ResultSets
-from consignee.delivery.views import delivery_view, result_set_view
+from consignee.delivery.views import delivery_view, result_set_view, status_view
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
-from consignee.errors import ConsigneeError, NotFound
+from consignee.errors import ConsigneeError, NotFound, StoreError
 from consignee.queue import Job
 
 SWEEP: Final = 3600.0
 """Seconds from one removal of old result sets to the next, at most."""
+MEND: Final = 10.0
+"""Seconds from one attempt to finish what the disk did not let be finished to the next."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +66,7 @@ class Dispatch:
         for engine in self._engines:
             engine.start()
         self._agenda.after(0, self._retire)
+        self._agenda.after(0, self._mend)
 
     async def stop(self, grace: float) -> None:
         """Begin nothing more; what is under way gets `grace` seconds, and is then given back."""
@@ -80,10 +84,10 @@ class Dispatch:
             return await self.results.complete(collection, intake, times)
 
     async def view(self, account: str, collection_id: str, number: str | int) -> dict[str, Any]:
-        """Return a result set as it is answered; raises NotFound."""
-        return await self.view_of(await self.results.get(account, collection_id, number))
+        """Return a result set as it is listed and as webhooks are told of it, without its `files`; raises NotFound."""
+        return await self.view_of(await self.results.get(account, collection_id, number), files=False)
 
-    async def view_of(self, result_set: ResultSet) -> dict[str, Any]:
+    async def view_of(self, result_set: ResultSet, *, files: bool = True) -> dict[str, Any]:
         """Return a result set as it is answered."""
         return result_set_view(
             result_set,
@@ -91,20 +95,37 @@ class Dispatch:
             self._courier.progress,
             public_url=self._public_url,
             webhook_status=await self.webhooks.status(result_set.account, result_set.id),
+            files=files,
         )
+
+    async def status(self, account: str, collection_id: str, number: str | int) -> dict[str, Any]:
+        """Return `destination_status` and `webhook_status` of a result set, without reading the rest; raises NotFound."""
+        place = await self.results.find(account, collection_id, number)
+        jobs = await self.deliveries.of(account, place)
+        return status_view(jobs, self._courier.progress, await self.webhooks.status(account, place))
 
     def delivery_view(self, job: Job, *, uploads: bool = False) -> dict[str, Any]:
         """Return a delivery as it is answered."""
         return delivery_view(job, self._courier.progress(job), uploads=uploads)
 
     async def all_ended(self, account: str, collection_id: str, number: int, completion: str) -> None:
-        """Have the collection's webhook told, if it has one."""
+        """Have the collection's webhook told, if it has one; if the disk fails, soon."""
         try:
-            collection = await self.collections.get(account, collection_id)
+            await self._tell(account, collection_id, number, completion)
         except NotFound:
             return
-        if collection.notification_webhook is not None:
-            await self.webhooks.tell(account, collection_id, number, completion=completion)
+        except StoreError as error:
+            place = document_id(collection_id, number)
+            log.error("the message about result set %s could not be kept; it is tried again: %s", place, error)
+            self.results.mend_later(account, place)
+
+    async def _tell(self, account: str, collection_id: str, number: int, completion: str) -> None:
+        if await self.webhooks.knows(account, document_id(collection_id, number), completion):
+            return
+        collection = await self.collections.get(account, collection_id)
+        skipped = collection.notification_webhook is None
+        if not skipped or (await self.results.get(account, collection_id, number)).notify:
+            await self.webhooks.tell(account, collection_id, number, completion=completion, skipped=skipped)
 
     async def destination_deleted(self, destination: Destination) -> None:
         """Cancel what was still to be delivered to a destination that is no more."""
@@ -112,15 +133,31 @@ class Dispatch:
         await self.conditions.forget(destination.account, destination.id)
 
     async def collection_deleted(self, account: str, collection_id: str) -> None:
-        """Cancel and remove the result sets of a collection that is no more."""
-        for result_set in await self.results.kept(account, collection_id):
-            await self.webhooks.forget(account, result_set.id)
-        await self.results.forget_collection(account, collection_id)
+        """Cancel and remove the result sets of a collection that is no more; if the disk fails, what is left goes soon."""
+        try:
+            for number in await self.results.numbers(account, collection_id):
+                await self.webhooks.forget(account, document_id(collection_id, number))
+            await self.results.forget_collection(account, collection_id)
+        except StoreError as error:
+            log.error(
+                "the result sets of collection %s could not be removed; it is tried again: %s", collection_id, error
+            )
+            self.results.tidy_later()
+
+    async def _mend(self) -> None:
+        try:
+            await self.results.mend()
+        except ConsigneeError as error:
+            log.error("what a failure of the disk left could not be finished yet: %s", error)
+        finally:
+            self._agenda.after(MEND, self._mend)
 
     async def _retire(self) -> None:
         try:
-            for result_set in await self.results.retire():
-                await self.webhooks.forget(result_set.account, result_set.id)
+            await self.results.retire(needed=self.webhooks.unfinished)
+            await self.results.tidy()
+            for account, result_set_id in await self.results.strays(messages.KIND):
+                await self.webhooks.forget(account, result_set_id)
         except ConsigneeError as error:
             log.error("old result sets could not be removed: %s", error)
         finally:

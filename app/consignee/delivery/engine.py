@@ -56,8 +56,9 @@ class Engine:
             await _cancelled(loop)
 
     async def take_away(self, account: str, id: str) -> None:  # noqa: A002
-        """End the worker of a job whose lease was revoked here; return when it has ended."""
-        await _cancelled(*(task for task, job in self._running.items() if (job.account, job.id) == (account, id)))
+        """End the worker of a job whose lease was revoked here; return when it has ended, unless it is who asks for that."""
+        workers = [task for task, job in self._running.items() if (job.account, job.id) == (account, id)]
+        await _cancelled(*(task for task in workers if task is not asyncio.current_task()))
 
     async def _claim(self) -> None:
         free = self._places - len(self._running)

@@ -26,7 +26,16 @@ async def open_dispatch(
     random: Callable[[], float] = chance.random,
 ) -> AsyncIterator[Dispatch]:
     """Yield it, at work; raises StoreUnusable, StoreError. In the end, what is under way gets the server's time to stop."""
-    parts = Assembly(settings, destinations, sealer=sealer, outlets=outlets, agenda=agenda, now=now, random=random)
+    parts = Assembly(
+        settings,
+        destinations,
+        sealer=sealer,
+        outlets=outlets,
+        agenda=agenda,
+        now=now,
+        random=random,
+        clock=time.monotonic,
+    )
     try:
         await parts.open()
         parts.dispatch.start()

@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,17 +11,27 @@ from consignee.body import FileBody
 from consignee.clock import timestamp
 from consignee.collection import Collection
 from consignee.collections import KIND as COLLECTIONS
+from consignee.delivery.counters import KIND as COUNTERS
+from consignee.delivery.counters import Counters, number_of
 from consignee.delivery.deliveries import Deliveries
+from consignee.delivery.delivery import KIND as DELIVERIES
+from consignee.delivery.ending import to_its_end
 from consignee.delivery.intake import Intake
 from consignee.delivery.period import read_period
 from consignee.delivery.result_set import KIND, MANIFEST, ResultSet, document_id, from_document, to_data
 from consignee.delivery.spool import Spool
+from consignee.delivery.strays import Place, remove, without_collection, without_result_set
 from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError
-from consignee.store import Store
+from consignee.store import Document, Store
 from consignee.store.documents import fetch
 
-COUNTERS: Final = "result_counters"
 _DIGITS: Final = 10
+_NONE: Final = "There is no such result set."
+_AT_ONCE: Final = 200
+"""How many are looked at before others get their turn."""
+
+Needed = Callable[[str, str], Awaitable[bool]]
+"""Whether a result set, by account and id, is still needed."""
 
 log = logging.getLogger(__name__)
 
@@ -47,21 +56,56 @@ class ResultSets:
         self._spool = spool
         self._retention = timedelta(seconds=retention)
         self._now = now
-        self._highest: dict[tuple[str, str], int] = {}
-        self._counting: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._counters = Counters(store)
+        self._expiries: dict[Place, str] = {}
+        self._unfinished: set[Place] = set()
+        self._untidy = False
 
     async def open(self) -> None:
         """Finish what an end in the middle left: deliveries that were not made, and what belongs to nothing any more."""
+        await self.tidy()
         tokens = set()
-        for result_set in [one for account in await self._store.accounts(KIND) for one in await self._all(account)]:
-            if await self._store.get(COLLECTIONS, result_set.account, result_set.collection_id) is None:
-                await self._forget(result_set)
-            else:
-                tokens.add(result_set.token)
-                await self._deliveries.plan(result_set)
-                if result_set.notify:
-                    await self._deliveries.ended(result_set.account, result_set.id)
+        for account in await self._store.accounts(KIND):
+            planned = await self._deliveries.ids(account)
+            async for document in self._documents(account):
+                data = document.data
+                tokens.add(data["token"])
+                self._expiries[account, document.id] = data["expires_at"]
+                if not planned.issuperset(f"{document.id}.{one}" for one in data["destination_ids"]):
+                    await self._deliveries.plan(from_document(document))
+                if data.get("notify"):
+                    await self._deliveries.ended(account, document.id)
         await self._spool.sweep(tokens)
+
+    def mend_later(self, account: str, result_set_id: str) -> None:
+        """Note that `mend` has something to do: a result set of which not all is planned, or told."""
+        self._unfinished.add((account, result_set_id))
+
+    def tidy_later(self) -> None:
+        """Note that `mend` has something to do: to remove what belongs to nothing any more."""
+        self._untidy = True
+
+    async def mend(self) -> None:
+        """Finish what a failure of the disk left; raises StoreError, and then what is left waits for the next time."""
+        for account, place in list(self._unfinished):
+            self._unfinished.discard((account, place))
+            try:
+                await self._mend(account, place)
+            except StoreError:
+                self.mend_later(account, place)
+                raise
+        if self._untidy:
+            self._untidy = False
+            try:
+                await self.tidy()
+            except StoreError:
+                self._untidy = True
+                raise
+
+    async def _mend(self, account: str, place: str) -> None:
+        if (document := await self._store.get(KIND, account, place)) is not None:
+            await self._deliveries.plan(from_document(document))
+            await self._deliveries.ended(account, place)
 
     def intake(self, collection: Collection) -> AbstractAsyncContextManager[Intake]:
         """Return a context in which the files of a result set are taken in; see `complete`."""
@@ -79,7 +123,7 @@ class ResultSets:
         if not intake.files:
             raise InvalidRequest({"files": ["at least one file is required: a part with a filename"]})
         # What was begun ends, even if nobody awaits it any more: half of it would be neither kept nor gone.
-        return await _to_its_end(self._complete(collection, intake, period))
+        return await to_its_end(self._complete(collection, intake, period))
 
     async def _complete(self, collection: Collection, intake: Intake, period: tuple[datetime, datetime]) -> ResultSet:
         token = await intake.keep()
@@ -103,14 +147,28 @@ class ResultSets:
         except BaseException:
             await self._spool.remove(token)
             raise
+        self._expiries[result_set.account, result_set.id] = result_set.expires_at
         try:
             await self._plan(result_set)
-        except BaseException:
-            await self._forget(result_set)
-            raise
-        with suppress(StoreError):  # the message is made up for at the next start
+        except Exception as error:
+            if await self._took_back(result_set, for_ever=isinstance(error, NotFound)) or isinstance(error, NotFound):
+                raise
+            log.error("result set %s could not be planned; it is tried again: %s", result_set.id, type(error).__name__)
+            self.mend_later(result_set.account, result_set.id)
+        else:
             await self._deliveries.ended(result_set.account, result_set.id)
         return result_set
+
+    async def _took_back(self, result_set: ResultSet, *, for_ever: bool = False) -> bool:
+        """Remove a result set again, `for_ever` if its collection is no more; return whether it is gone."""
+        try:
+            if not for_ever:  # what of it was delivered meanwhile must not be overwritten by another of its number
+                await self._counters.keep(result_set.account, result_set.collection_id)
+            await self._forget(result_set.account, result_set.id)
+        except StoreError as error:
+            log.error("not all of result set %s could be removed: %s", result_set.id, error)
+            self.tidy_later()
+        return await self._store.get(KIND, result_set.account, result_set.id) is None
 
     async def _plan(self, result_set: ResultSet) -> None:
         await self._deliveries.plan(result_set)
@@ -120,22 +178,29 @@ class ResultSets:
     async def _numbered(self, fields: Mapping[str, Any]) -> ResultSet:
         account, collection_id = fields["account"], fields["collection_id"]
         while True:
-            result_set = ResultSet(number=await self._next(account, collection_id), revision=1, **fields)
+            result_set = ResultSet(number=await self._counters.next(account, collection_id), revision=1, **fields)
             try:
                 await self._store.save(KIND, account, result_set.id, to_data(result_set))
             except Conflict:  # another process took the number
                 continue
             except StoreError:
-                self._highest.pop((account, collection_id), None)  # counted anew, so that no number is left out
+                self._counters.count_anew(account, collection_id)  # counted anew, so that no number is left out
                 raise
             return result_set
 
     async def get(self, account: str, collection_id: str, number: str | int) -> ResultSet:
-        """Return a result set; raises NotFound."""
-        if not str(number).isascii() or not str(number).isdigit() or len(str(number)) > _DIGITS:
-            raise NotFound("There is no such result set.")
-        place = document_id(collection_id, int(number))
+        """Return a result set; raises NotFound, also if its collection is no more."""
+        place = await self.find(account, collection_id, number)
         return from_document(await fetch(self._store, KIND, account, place, what="result set"))
+
+    async def find(self, account: str, collection_id: str, number: str | int) -> str:
+        """Return the id of a result set, without reading it; raises NotFound, also if its collection is no more."""
+        place = _place(collection_id, number)
+        if await self._store.get(COLLECTIONS, account, collection_id) is None:
+            raise NotFound(_NONE)
+        if place not in await self._store.ids(KIND, account, prefix=place):
+            raise NotFound(_NONE)
+        return place
 
     def file(self, result_set: ResultSet, name: str) -> FileBody:
         """Return the content of the file of that name; raises NotFound."""
@@ -146,82 +211,84 @@ class ResultSets:
 
     async def count(self, account: str, collection_id: str) -> int:
         """Return how many result sets a collection ever had: the newest one's number."""
-        place = account, collection_id
-        async with self._counting[place]:
-            if place not in self._highest:
-                self._highest[place] = await self._counted(account, collection_id)
-            return self._highest[place]
-
-    async def _counted(self, account: str, collection_id: str) -> int:
-        floor = await self._store.get(COUNTERS, account, collection_id)
-        kept = await self.kept(account, collection_id)
-        return max(floor.data["highest"] if floor else 0, *(one.number for one in kept), 0)
-
-    async def _next(self, account: str, collection_id: str) -> int:
-        await self.count(account, collection_id)
-        self._highest[account, collection_id] += 1
-        return self._highest[account, collection_id]
+        return await self._counters.count(account, collection_id)
 
     async def forget_collection(self, account: str, collection_id: str) -> None:
         """Remove the result sets of a collection that is no more, and cancel their deliveries."""
-        for result_set in await self.kept(account, collection_id):
-            await self._forget(result_set)
-        if (counter := await self._store.get(COUNTERS, account, collection_id)) is not None:
-            with suppress(Conflict):
-                await self._store.remove(COUNTERS, account, collection_id, replaces=counter.revision)
-        self._highest.pop((account, collection_id), None)
-        self._counting.pop((account, collection_id), None)
+        for place in await self._store.ids(KIND, account, prefix=f"{collection_id}."):
+            await self._forget(account, place)
+        await remove(self._store, COUNTERS, account, collection_id)
+        self._counters.forget(account, collection_id)
 
-    async def retire(self) -> Sequence[ResultSet]:
-        """Remove what is older than the retention and not needed by a delivery; return those result sets."""
-        now, gone = timestamp(self._now()), []
+    async def tidy(self) -> None:
+        """Remove what belongs to nothing any more: what was of a collection or a result set that is gone; cheap, none is read."""
+        for account, place in await without_collection(self._store, KIND):
+            await self._forget(account, place)
+        for account, collection_id in await without_collection(self._store, COUNTERS):
+            await remove(self._store, COUNTERS, account, collection_id)
+        for account, place in await self.strays(DELIVERIES):
+            await self._deliveries.forget(account, place)
+
+    async def strays(self, kind: str) -> Sequence[Place]:
+        """Return account and id of each result set that is gone while documents of that kind are still named after it."""
+        return await without_result_set(self._store, kind)
+
+    async def retire(self, needed: Needed | None = None) -> Sequence[Place]:
+        """Remove what is older than the retention and not needed by a delivery, or otherwise; return accounts and ids."""
+        now, gone, left = timestamp(self._now()), list[Place](), {*self._unfinished}
         for account in await self._store.accounts(KIND):
-            for result_set in await self._all(account):
-                if result_set.expires_at <= now and not await self._deliveries.unfinished(account, result_set.id):
-                    await self._keep_count(result_set)
-                    await self._forget(result_set)
-                    gone.append(result_set)
-            await asyncio.sleep(0)
+            for number, place in enumerate(await self._store.ids(KIND, account), 1):
+                if (account, place) not in left and await self._expiry(account, place) <= now:
+                    gone += [(account, place)] if await self._retired(account, place, needed) else []
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
         return gone
 
-    async def _keep_count(self, result_set: ResultSet) -> None:
-        """No number is ever given twice: remember the highest one before the documents that show it are gone."""
-        account, collection_id = result_set.account, result_set.collection_id
-        highest = await self.count(account, collection_id)
-        while True:
-            floor = await self._store.get(COUNTERS, account, collection_id)
-            if floor is not None and floor.data["highest"] >= highest:
-                return
-            with suppress(Conflict):
-                replaces = floor.revision if floor else 0
-                await self._store.save(COUNTERS, account, collection_id, {"highest": highest}, replaces=replaces)
-                return
+    async def _expiry(self, account: str, place: str) -> str:
+        if (account, place) not in self._expiries:
+            document = await self._store.get(KIND, account, place)
+            self._expiries[account, place] = document.data["expires_at"] if document else ""
+        return self._expiries[account, place]
 
-    async def _forget(self, result_set: ResultSet) -> None:
-        account, place = result_set.account, result_set.id
-        while (document := await self._store.get(KIND, account, place)) is not None:
-            with suppress(Conflict):
-                await self._store.remove(KIND, account, place, replaces=document.revision)
-        await self._deliveries.forget(account, place)
-        await self._spool.remove(result_set.token)
+    async def _retired(self, account: str, place: str, needed: Needed | None = None) -> bool:
+        if await self._deliveries.unfinished(account, place) or (needed and await needed(account, place)):
+            return False
+        await self._counters.keep(account, place.partition(".")[0])
+        await self._forget(account, place)
+        return True
 
-    async def _all(self, account: str) -> Sequence[ResultSet]:
-        return [from_document(document) for document in await self._store.list(KIND, account)]
+    async def _forget(self, account: str, place: str) -> None:
+        """Remove a result set, its document first: what else is left of it then belongs to nothing, and is found by that."""
+        document = await remove(self._store, KIND, account, place)
+        self._expiries.pop((account, place), None)
+        try:
+            await self._deliveries.forget(account, place)
+        except StoreError:
+            self.tidy_later()
+            raise
+        finally:
+            if document is not None:
+                await self._spool.remove(document.data["token"])
+
+    async def numbers(self, account: str, collection_id: str) -> Sequence[int]:
+        """Return the numbers of a collection's result sets that are still kept, newest first; cheap, none is read."""
+        ids = await self._store.ids(KIND, account, prefix=f"{collection_id}.")
+        return sorted(map(number_of, ids), reverse=True)
 
     async def kept(self, account: str, collection_id: str) -> Sequence[ResultSet]:
         """Return the result sets of a collection that are still kept, newest first."""
-        documents = await self._store.list(KIND, account, prefix=f"{collection_id}.")
-        return sorted(map(from_document, documents), key=lambda one: -one.number)
+        found = [from_document(one) async for one in self._documents(account, prefix=f"{collection_id}.")]
+        return sorted(found, key=lambda one: -one.number)
+
+    async def _documents(self, account: str, prefix: str = "") -> AsyncIterator[Document]:
+        """One at a time, and others get their turn in between: each may name thousands of files."""
+        for one in await self._store.ids(KIND, account, prefix=prefix):
+            if (document := await self._store.get(KIND, account, one)) is not None:
+                yield document
+            await asyncio.sleep(0)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, ResultSet]) -> ResultSet:
-    """Return what the work returns. A cancellation waits for that end too: the files must not be swept away meanwhile."""
-    task, cancelled = asyncio.ensure_future(work), None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as interruption:
-            cancelled = interruption
-    if cancelled is not None and not task.cancelled() and task.exception() is None:
-        raise cancelled
-    return task.result()
+def _place(collection_id: str, number: str | int) -> str:
+    if not str(number).isascii() or not str(number).isdigit() or len(str(number)) > _DIGITS:
+        raise NotFound(_NONE)
+    return document_id(collection_id, int(number))

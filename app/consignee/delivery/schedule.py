@@ -20,6 +20,11 @@ class Schedule:
         """Return the schedule of the settings."""
         return cls(tuple(map(seconds, settings.retries)), settings.jitter, random)
 
+    @property
+    def longest(self) -> float:
+        """The longest step."""
+        return max(self.steps, default=0.0)
+
     def wait(self, failures: int, *, retry_after: float | None = None) -> float | None:
         """Return how long to wait after so many failures in a row, or None: do not repeat.
 

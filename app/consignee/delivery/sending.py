@@ -15,7 +15,7 @@ from consignee.clock import timestamp
 from consignee.delivery.result_set import MANIFEST, ResultSet
 from consignee.delivery.spool import Spool
 from consignee.delivery.tracking import SealedCheckpoint, Tracking, WatchedBody
-from consignee.destination import Destination
+from consignee.destination import Destination, Draft
 from consignee.errors import KeyTooLong, ProviderFailure
 from consignee.path_prefix import object_key
 from consignee.providers.base import Bucket
@@ -25,17 +25,30 @@ from consignee.secret import Sealer
 
 @dataclass(frozen=True, kw_only=True)
 class Errand:
-    """What a delivery is about, as it was found when an attempt began; `prefix` is the destination's."""
+    """What a delivery is about, as it was found when an attempt began; `prefix` is the destination's, and in which setting."""
 
     result_set: ResultSet
     destination: Destination
     prefix: str
+    prefix_field: str
 
     @property
     def place(self) -> str:
         """A fingerprint of where the files go: when it changes, they all have to go there."""
-        bucket = json.dumps([self.destination.type, dict(self.destination.settings)], sort_keys=True)
-        return hashlib.sha256(bucket.encode()).hexdigest()[:16]
+        return f"{self._bucket}.{_fingerprint(self.prefix)}"
+
+    @property
+    def _bucket(self) -> str:
+        settings = {name: text for name, text in self.destination.settings.items() if name != self.prefix_field}
+        return _fingerprint([self.destination.type, settings])
+
+    def is_in_bucket_of(self, place: str) -> bool:
+        """Whether that `place` was in the same bucket, reached in the same way."""
+        return place.partition(".")[0] == self._bucket
+
+    def leads_where(self, before: "Errand") -> bool:
+        """Whether its destination is reached in the same way as that of the other errand, and with the same keys."""
+        return is_same_way(self.destination, before.destination)
 
     def key(self, name: str) -> str:
         """Return the key of a file; raises KeyTooLong."""
@@ -45,20 +58,37 @@ class Errand:
             raise KeyTooLong(str(error)) from None
 
 
+def _fingerprint(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_same_way(one: Draft, other: Draft) -> bool:
+    """Whether both are reached in the same way, with the same keys; their names tell nothing."""
+    return (one.type, one.settings, one.secrets) == (other.type, other.settings, other.secrets)
+
+
+def share_of(places: int) -> int:
+    """Return how many of all places one account may have: others must never find them all taken."""
+    return max(1, places * 3 // 4)
+
+
 class Places:
-    """Uploads at once: so many in all, and so many to one destination."""
+    """Uploads at once: so many in all, three quarters of that to one account, and so many to one destination."""
 
     def __init__(self, total: int, *, each: int) -> None:
         self.each = each
         self._total = asyncio.Semaphore(total)
+        self._share = share_of(total)
+        self._accounts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._lanes: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def place(self, job: Job) -> AsyncIterator[None]:
         """Hold a place, after waiting for it."""
         lane = self._lanes.get((job.account, job.lane)) or asyncio.Semaphore(self.each)
-        self._lanes[job.account, job.lane] = lane
-        async with lane, self._total:
+        account = self._accounts.get(job.account) or asyncio.Semaphore(self._share)
+        self._lanes[job.account, job.lane], self._accounts[job.account] = lane, account
+        async with lane, account, self._total:
             yield
 
 

@@ -17,16 +17,27 @@ def result_set_view(
     *,
     public_url: str = "",
     webhook_status: Mapping[str, Any] | None = None,
+    files: bool = True,
 ) -> dict[str, Any]:
-    """Return a result set with the status of its delivery to each destination."""
+    """Return a result set with the status of its delivery to each destination, and what `files` it has if wanted."""
     base = f"{public_url.rstrip('/')}/collections/{result_set.collection_id}/results/{result_set.number}/files"
+    named = [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in result_set.files if files]
     return {
         "id": result_set.number,
         "started_at": result_set.started_at,
         "ended_at": result_set.ended_at,
         "expires_at": result_set.expires_at,
-        "files": [{"name": one.name, "size": one.size, "sha256": one.sha256} for one in result_set.files],
+        **({"files": named} if files else {}),
         "download_links": {"pages": [f"{base}/{quote(one.name, safe='')}" for one in result_set.files]},
+        **status_view(jobs, progress, webhook_status),
+    }
+
+
+def status_view(
+    jobs: Mapping[str, Job], progress: Callable[[Job], Progress | None], webhook_status: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Return the part of a result set's view that changes."""
+    return {
         "destination_status": {
             destination_id: states.status_of(job, progress(job)) for destination_id, job in jobs.items()
         },

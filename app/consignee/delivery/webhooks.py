@@ -17,11 +17,12 @@ from consignee.delivery.result_set import document_id
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.webhook import Sent, payload
 from consignee.errors import Conflict, NotFound
-from consignee.queue import Change, Job, LeaseLost, Queue
+from consignee.queue import AT_ONCE, Change, Job, LeaseLost, Queue
 from consignee.secret import Secret
 
 KIND: Final = "webhooks"
 _ENTRIES: Final = 50
+_NO_WEBHOOK: Final = "The collection has no webhook any more."
 
 log = logging.getLogger(__name__)
 
@@ -89,14 +90,19 @@ class Webhooks:
         self._crashes = crashes
         self._now = now
 
-    async def tell(self, account: str, collection_id: str, number: int, *, completion: str) -> None:
-        """Have the webhook told that a result set is complete, once for each `completion`; raises StoreError."""
-        place = document_id(collection_id, number)
+    async def tell(
+        self, account: str, collection_id: str, number: int, *, completion: str, skipped: bool = False
+    ) -> None:
+        """Have the webhook told that a result set is complete, once for each `completion`; raises StoreError.
+
+        If `skipped`, it is noted that there was none to be told, so that nobody makes up for it later.
+        """
+        place, due = document_id(collection_id, number), None if skipped else AT_ONCE
         message = Message(collection_id=collection_id, number=number, completion=completion)
-        while await self._queue.change(account, place, partial(self._again, completion)) is None:
+        while await self._queue.change(account, place, partial(self._again, completion, due)) is None:
             with suppress(Conflict):
-                data = message.with_entry(self._now(), "Waiting to be sent.").to_data()
-                await self._queue.add(account, place, data, lane=collection_id, due=self._now())
+                data = self._to_send(message, due).to_data()
+                await self._queue.add(account, place, data, lane=collection_id, due=due)
                 return
 
     async def resend(self, account: str, collection_id: str, number: int) -> None:
@@ -104,18 +110,32 @@ class Webhooks:
 
         def again(job: Job) -> Change:
             message = replace(Message.of(job), status=states.PENDING, failures=0, code=None)
-            return Change(message.with_entry(self._now(), "Sending again was asked for.").to_data(), self._now())
+            return Change(message.with_entry(self._now(), "Sending again was asked for.").to_data(), AT_ONCE)
 
         if await self._queue.change(account, document_id(collection_id, number), again) is None:
             raise NotFound("There was no message about this result set.")
 
-    def _again(self, completion: str, job: Job) -> Change | None:
+    def _again(self, completion: str, due: float | None, job: Job) -> Change | None:
         before = Message.of(job)
         if before.completion == completion:
             return None
         fresh = replace(before, serial=before.serial + 1, completion=completion)
-        fresh = replace(fresh, status=states.PENDING, failures=0, code=None)
-        return Change(fresh.with_entry(self._now(), "Waiting to be sent.").to_data(), self._now())
+        return Change(self._to_send(replace(fresh, failures=0, code=None), due).to_data(), due)
+
+    def _to_send(self, message: Message, due: float | None) -> Message:
+        if due is None:
+            return replace(message.with_entry(self._now(), _NO_WEBHOOK), status=states.SKIPPED)
+        return replace(message.with_entry(self._now(), "Waiting to be sent."), status=states.PENDING)
+
+    async def knows(self, account: str, result_set_id: str, completion: str) -> bool:
+        """Whether there is a message about that completion already."""
+        job = await self._queue.get(account, result_set_id)
+        return job is not None and Message.of(job).completion == completion
+
+    async def unfinished(self, account: str, result_set_id: str) -> bool:
+        """Whether the message about a result set is still to be sent."""
+        job = await self._queue.get(account, result_set_id)
+        return job is not None and job.due is not None
 
     async def status(self, account: str, result_set_id: str) -> dict[str, Any] | None:
         """Return the message about a result set as it is answered, or None if there was none."""
@@ -153,7 +173,7 @@ class Webhooks:
         except NotFound:
             return await self._queue.remove(job.account, job.id)
         if collection.notification_webhook is None or not collection.secrets:
-            return await self._end(job, message, states.SKIPPED, "The collection has no webhook any more.")
+            return await self._end(job, message, states.SKIPPED, _NO_WEBHOOK)
         return await self._send(job, message, collection, view)
 
     async def _send(self, job: Job, message: Message, collection: Collection, view: Mapping[str, Any]) -> None:

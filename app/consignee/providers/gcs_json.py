@@ -22,6 +22,7 @@ from consignee.providers.gcs_json_errors import BILLING, BY_CODE, JSON, Refused,
 from consignee.providers.gcs_resumable import ResumableUpload, abandon
 from consignee.providers.gcs_session import CONTENT_TYPE, Corrupted, Sessions
 from consignee.providers.gcs_token import SharedToken, TokenCache
+from consignee.providers.refusals import unrepeated
 from consignee.providers.signed import accepted_oddly
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -210,16 +211,20 @@ class _Carrier:
         self._token_url = f"{own}/token" if own else TOKEN_URI
 
     async def post(self, url: str, *, data: Any, headers: Mapping[str, str], params: Any, timeout: Any) -> _Reply:
-        body = data.body if isinstance(data, _Content) else BytesBody(data.encode())
-        return await self._send("POST", self._token_url if url == TOKEN_URI else url, params, headers, body)
+        target = self._token_url if url == TOKEN_URI else url
+        if isinstance(data, _Content):
+            return await self._send("POST", target, params, headers, data.body)
+        return await self._send("POST", target, params, headers, BytesBody(data.encode()), proof=data)
 
     async def delete(self, url: str, *, headers: Mapping[str, str], params: Any, timeout: Any) -> _Reply:
         return await self._send("DELETE", url, params, headers, None)
 
-    async def _send(self, method: str, url: str, params: Any, headers: Mapping[str, str], body: Body | None) -> _Reply:
+    async def _send(
+        self, method: str, url: str, params: Any, headers: Mapping[str, str], body: Body | None, *, proof: str = ""
+    ) -> _Reply:
         target = f"{url}?{urlencode(params, quote_via=quote)}" if params else url
         answer = await self._transport.send(method, target, headers=headers, body=body)
         right = answer.status == 204 if method == "DELETE" else answer.status == 200
         if not right:
-            raise Refused(answer)
+            raise Refused(unrepeated(answer, [headers.get("Authorization", ""), proof]))
         return _Reply(answer)

@@ -17,6 +17,7 @@ from consignee.body import Body, BytesBody
 from consignee.errors import NotAStorageService, RedirectRefused
 from consignee.providers.gcs_account import json_object
 from consignee.providers.gcs_json_errors import Refused, failure
+from consignee.providers.refusals import unrepeated
 from consignee.providers.signed import accepted_oddly
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -63,7 +64,7 @@ class Sessions:
         url = f"{self._root}/upload/storage/v1/b/{quote(bucket, safe='')}/o?uploadType=resumable"
         answer = await self._transport.send("POST", url, headers=headers, body=BytesBody(about))
         if answer.status != 200:
-            raise Refused(answer)
+            raise Refused(unrepeated(answer, [token.reveal()]))
         return self._address(answer)
 
     def knows(self, session: Secret) -> bool:
@@ -84,7 +85,7 @@ class Sessions:
         """Let the storage forget the session; succeeds when it has already."""
         answer = await self._transport.send("DELETE", session.reveal(), headers={"Content-Length": "0"})
         if not (200 <= answer.status < 300 or answer.status in _GONE):
-            raise failure(answer)
+            raise failure(unrepeated(answer, [session.reveal()]))
 
     def _address(self, answer: Answer) -> Secret:
         session = Secret(answer.headers.get("Location", ""))
@@ -105,7 +106,7 @@ class Sessions:
             raise SessionGone
         if answer.status == 400 and b"MD5 hash" in answer.body:
             raise Corrupted
-        raise failure(answer)
+        raise failure(unrepeated(answer, [session.reveal()]))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None, str | None] | None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from consignee.body import Body
-from consignee.errors import FileTooLarge, ProviderError, ProviderFailure
+from consignee.errors import FileTooLarge, NotAStorageService, ProviderError, ProviderFailure
 from consignee.providers.base import Bucket, Checkpoint
 from consignee.transport import Parts
 
@@ -20,7 +20,8 @@ MEBIBYTE: Final = 1024 * 1024
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two tries of one part, at most; who asks for more is left alone until the next attempt."""
 ABORT_SECONDS: Final = 30.0
-"""How long an upload that failed waits for the storage to forget it."""
+STOPPING_SECONDS: Final = 2.0
+"""How long an upload that failed, or that is told to stop, waits for the storage to forget it."""
 
 
 class UploadGone(Exception):
@@ -71,7 +72,7 @@ class PartsBucket(Bucket):
             await upload.run()
         except BaseException:
             if checkpoint is None and kept.state:
-                async with _briefly():
+                async with _briefly(ABORT_SECONDS):
                     await self.abandon(key, kept.state)
             raise
 
@@ -131,12 +132,16 @@ class _Upload:
 
     async def _begin(self) -> None:
         size = part_size(self._body.length, smallest=self._parts.size, most_parts=self._bucket.most_parts)
-        upload = await self._bucket.begin(self._key)
+        try:
+            upload = await self._bucket.begin(self._key)
+        except UploadGone:  # of an upload that there never was
+            raise NotAStorageService("The endpoint does not begin an upload like a storage service.") from None
         state = {"upload": upload, "key": self._key, "sha256": self._body.sha256.hex(), "size": size, "tags": {}}
         try:
             await self._checkpoint.save(state)
-        except BaseException:
-            async with _briefly():  # nobody would know of it any more
+        except BaseException as error:
+            # Nobody would know of it any more; but who is told to stop must not be held up.
+            async with _briefly(STOPPING_SECONDS if isinstance(error, asyncio.CancelledError) else ABORT_SECONDS):
                 await self._bucket.abort(self._key, upload)
             raise
         self._alive = True
@@ -209,8 +214,8 @@ async def _first_failure() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _briefly() -> AsyncIterator[None]:
+async def _briefly(seconds: float) -> AsyncIterator[None]:
     """Leave it at that if the storage fails to tidy up, or takes too long."""
     with suppress(ProviderFailure, UploadGone, TimeoutError):
-        async with asyncio.timeout(ABORT_SECONDS):
+        async with asyncio.timeout(seconds):
             yield

@@ -4,7 +4,7 @@ What a vendor wrote never leaves here; its error code and its request id do, if 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,9 @@ from consignee.transport import Answer
 
 _PROVIDER_CODE = re.compile(r"[A-Za-z0-9_]{1,64}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:/+=-]{1,128}")
+_WORD = re.compile(r"[A-Za-z0-9_.:/+=-]{16,}")
+_REPEATED: Final = 16
+"""As many characters of a proof in a row are too many to be chance."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,11 @@ class Dialect:
 
     def request_id(self, answer: Answer) -> str | None:
         """Return the vendor's id of the request if it is well formed."""
-        found = answer.headers.get(self.request_id_header) or element(answer, "RequestId")
+        found = self._named_id(answer)
         return found if _REQUEST_ID.fullmatch(found) else None
+
+    def _named_id(self, answer: Answer) -> str:
+        return answer.headers.get(self.request_id_header) or element(answer, "RequestId")
 
     def is_absent(self, answer: Answer) -> bool:
         """Whether a delete found nothing to delete."""
@@ -131,7 +137,7 @@ class Dialect:
             return _REDIRECT
         if answer.status in (429, 503) and "Retry-After" in answer.headers:
             return BUSY
-        if code is None and self.request_id(answer) is None and _is_strange(answer):
+        if code is None and not self._named_id(answer) and _is_strange(answer):
             return _STRANGER
         return BY_STATUS.get(answer.status, FAULT)
 
@@ -146,6 +152,22 @@ def without(answer: Answer, key_id: str) -> Answer:
     """Return the answer without the key id, which an endpoint may send back where its code, id or region belongs."""
     headers = CIMultiDict((name, value.replace(key_id, "*")) for name, value in answer.headers.items())
     return replace(answer, headers=headers, body=answer.body.replace(key_id.encode(), b"*"))
+
+
+def unrepeated(answer: Answer, proofs: Iterable[str]) -> Answer:
+    """Return the answer without words that repeat, in whole or in part, by what its request proved its right.
+
+    That is a signature, a token or the address of an upload session, whose secret Google may give as the request's id.
+    """
+    pieces = {proof[at : at + _REPEATED] for proof in proofs for at in range(len(proof) - _REPEATED + 1)}
+
+    def kept(word: re.Match[str]) -> str:
+        repeats = any(word[0][at : at + _REPEATED] in pieces for at in range(len(word[0]) - _REPEATED + 1))
+        return "*" if repeats else word[0]
+
+    headers = CIMultiDict((name, _WORD.sub(kept, value)) for name, value in answer.headers.items())
+    body = _WORD.sub(kept, answer.body.decode("latin-1")).encode("latin-1")
+    return replace(answer, headers=headers, body=body)
 
 
 def retry_after(answer: Answer) -> float | None:

@@ -13,7 +13,7 @@ from consignee.body import Body, BytesBody
 from consignee.errors import NotAStorageService
 from consignee.providers import s3_control, sigv4
 from consignee.providers.parts import UploadGone, UploadSpoiled
-from consignee.providers.refusals import Dialect, without
+from consignee.providers.refusals import Dialect
 from consignee.providers.s3_errors import S3
 from consignee.providers.signed import Signed, SignedBucket, accepted_oddly, upload_headers
 from consignee.transport import Answer, Transport
@@ -21,6 +21,8 @@ from consignee.transport import Answer, Transport
 COMPLETION_SECONDS: Final = 900.0
 """How long a completion may take, if the storage says meanwhile that it is still at it: some minutes at Amazon."""
 LONGEST_ID: Final = 2048
+LONGEST_TAG: Final = 256
+"""Characters of what an answer puts into a checkpoint: the id of an upload, and the ETag of each of its parts."""
 Locate = Callable[[str], str]
 """From a region to the URL of the bucket, without a slash at the end."""
 
@@ -78,7 +80,10 @@ class S3Bucket(SignedBucket):
         if self.dialect.provider_code(answer) == "NoSuchUpload":
             raise UploadGone
         self._confirm_object(answer, body)
-        return answer.headers["ETag"].strip('" ')
+        tag = answer.headers["ETag"].strip('" ')
+        if len(tag) > LONGEST_TAG:
+            raise accepted_oddly("The endpoint accepted a part, but not like a storage service: with an endless ETag.")
+        return tag
 
     async def complete(self, key: str, upload: str, tags: list[str], body: Body) -> None:
         """Make the object of its parts; its ETag is compared with theirs, each of which was compared with the file's."""
@@ -109,8 +114,7 @@ class S3Bucket(SignedBucket):
         async def carry(method: str, query: str, content: bytes) -> Answer:
             body = BytesBody(content) if content else None
             patience = COMPLETION_SECONDS if body else None
-            answer = await self._call(method, key, body, query=query, patience=patience)
-            return self._accepted(without(answer, self._key_id.reveal()))
+            return self._accepted(await self._call(method, key, body, query=query, patience=patience))
 
         return await s3_control.call(operation, carry, extra=self.extra, **parameters)
 
@@ -121,7 +125,7 @@ class S3Bucket(SignedBucket):
             raise UploadGone
         if code == "InvalidPart":
             raise UploadSpoiled("The storage does not have all parts as they were sent.")
-        if not 200 <= answer.status < 300 or b"<Error>" in answer.body:
+        if _is_refusal(answer):
             raise self._failure(answer)
         return answer
 
@@ -139,9 +143,9 @@ class S3Bucket(SignedBucket):
         return await self._once(method, key, body, query=query, patience=patience)
 
     async def _once(self, method: str, key: str, body: Body | None, *, query: str, patience: float | None) -> Answer:
-        url, headers = self._sign(method, key, body, query)
+        url, headers = signed = self._sign(method, key, body, query)
         answer = await self._transport.send(method, url, headers=headers, body=body, patience=patience)
-        return answer if answer.status < 300 else without(answer, self._key_id.reveal())
+        return self._discreet(answer, signed) if _is_refusal(answer) else answer
 
     def _sign(self, method: str, key: str, body: Body | None, query: str = "") -> Signed:
         url = f"{self._locate(self._region)}/{quote(key, safe='/-_.~')}" + (f"?{query}" if query else "")
@@ -151,3 +155,7 @@ class S3Bucket(SignedBucket):
             headers["Content-Type"] = "application/xml" if body else "application/octet-stream"
         payload = sigv4.payload_hash(url, body)
         return url, self._signer.sign(method, url, region=self._region, headers=headers, payload=payload)
+
+
+def _is_refusal(answer: Answer) -> bool:
+    return not 200 <= answer.status < 300 or b"<Error>" in answer.body

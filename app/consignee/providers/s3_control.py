@@ -99,7 +99,7 @@ def _library() -> SimpleNamespace:
 @functools.cache
 def _loaded() -> SimpleNamespace:
     aiobotocore, botocore = importlib.import_module("aiobotocore.session"), importlib.import_module("botocore")
-    exceptions = importlib.import_module("botocore.exceptions")
+    exceptions, parsers = (importlib.import_module(f"botocore.{name}") for name in ("exceptions", "parsers"))
     session = aiobotocore.AioSession()
     _ignore_environment(session)
     aio = SimpleNamespace(
@@ -107,7 +107,7 @@ def _loaded() -> SimpleNamespace:
         config=importlib.import_module("aiobotocore.config").AioConfig,
         response=importlib.import_module("aiobotocore.awsrequest").AioAWSResponse,
         unsigned=botocore.UNSIGNED,
-        failures=(exceptions.BotoCoreError, exceptions.ClientError, ValueError),
+        failures=(exceptions.BotoCoreError, exceptions.ClientError, parsers.ResponseParserError, ValueError),
     )
     asyncio.run(_open_one(aio))
     return aio

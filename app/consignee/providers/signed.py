@@ -2,17 +2,20 @@
 
 import abc
 import base64
+import re
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 from consignee.body import Body
 from consignee.errors import CredentialsRejected, NotAStorageService, ProviderError, ProviderFailure
 from consignee.providers.base import Checkpoint
 from consignee.providers.parts import PartsBucket
-from consignee.providers.refusals import Dialect, without
+from consignee.providers.refusals import Dialect, unrepeated, without
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
 
 Signed = tuple[str, dict[str, str]]
+_SIGNATURE = re.compile(r"[?& ](?:Signature|sig|x-oss-signature)=([^& ]+)")
 
 
 def upload_headers(body: Body) -> dict[str, str]:
@@ -89,7 +92,13 @@ class SignedBucket(PartsBucket):
     async def _carry(self, method: str, signed: Signed, body: Body | None = None) -> Answer:
         url, headers = signed
         answer = await self._transport.send(method, url, headers=headers, body=body)
-        return answer if answer.status < 300 else without(answer, self._key_id.reveal())
+        return answer if answer.status < 300 else self._discreet(answer, signed)
+
+    def _discreet(self, answer: Answer, signed: Signed) -> Answer:
+        """Return a refusal without what it repeats of the key id and of the request's signature."""
+        url, headers = signed
+        signatures = _SIGNATURE.findall(f"{url} {headers.get('Authorization', '')}")
+        return without(unrepeated(answer, map(unquote, signatures)), self._key_id.reveal())
 
     def _failure(self, answer: Answer) -> ProviderFailure:
         failure = self.dialect.failure(answer, now=datetime.now(UTC))

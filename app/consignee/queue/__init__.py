@@ -5,13 +5,17 @@ for every implementation. Times are seconds since 1970.
 """
 
 import abc
+import builtins
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from consignee.errors import ConsigneeError
 
 Data = Mapping[str, Any]
+
+AT_ONCE: Final = 0.0
+"""When a job is due that need not wait: whatever the clock says, and behind what came before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +23,7 @@ class Job:
     """One job as it was at one moment.
 
     `attempt` counts its claims; `crashes` those of the last ones in a row that ended without a word. `due` is None when
-    the job is at rest; `lease` is the end of the lease of whoever works on it.
+    the job is at rest; `lease` is the end of the lease of whoever works on it, by the queue's own clock.
     """
 
     account: str
@@ -111,6 +115,10 @@ class Queue(abc.ABC):
     @abc.abstractmethod
     async def list(self, account: str, *, prefix: str = "") -> list[Job]:
         """Return the account's jobs whose id begins with `prefix`, oldest first."""
+
+    @abc.abstractmethod
+    async def ids(self, account: str, *, prefix: str = "") -> builtins.list[str]:
+        """Return the ids of what `list` would return, in the same order; cheap, for no job is read."""
 
     @abc.abstractmethod
     async def hold(self, account: str, lane: str, until: float | None) -> None:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from consignee.queue import Job
+from consignee.queue import AT_ONCE, Job
 from consignee.queue.alarms import Alarms
 from consignee.queue.rotation import Rotation
 
@@ -26,7 +26,7 @@ class Chosen(NamedTuple):
 
 @dataclass(eq=False)
 class _Waiting:
-    """What is known of one unfinished job. `lease` is the end of its lease."""
+    """What is known of one unfinished job. `came` is when it was heard of, `lease` the end of its lease."""
 
     lane: "_Lane"
     id: str
@@ -34,8 +34,14 @@ class _Waiting:
     due: float
     attempt: int
     revision: int
+    came: float
     lease: float | None = None
     gone: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is neither leased nor gone."""
+        return not self.gone and self.lease is None
 
 
 @dataclass(eq=False)
@@ -50,7 +56,7 @@ class _Account:
 
 @dataclass(eq=False)
 class _Lane:
-    """The jobs of one lane, those that are not leased by when they are due.
+    """The jobs of one lane that are not leased: `ready` are those that can be given, `due` those whose time is to come.
 
     `hold` is the time until which it rests, infinite if that takes a word; `probe` the one job that it gave after that.
     """
@@ -58,6 +64,7 @@ class _Lane:
     account: _Account
     name: str
     due: list[tuple[float, int, _Waiting]] = field(default_factory=list)
+    ready: list[tuple[float, int, _Waiting]] = field(default_factory=list)
     jobs: int = 0
     leased: int = 0
     hold: float | None = None
@@ -65,11 +72,24 @@ class _Lane:
 
     def time(self) -> float | None:
         """Return from when on there is something to give, as far as time goes; None if that takes other news."""
-        while self.due and (self.due[0][2].gone or self.due[0][2].lease is not None):
-            heapq.heappop(self.due)
-        if not self.due or self.hold == math.inf:
+        for jobs in (self.ready, self.due):
+            while jobs and not jobs[0][2].is_waiting:
+                heapq.heappop(jobs)
+        if self.hold == math.inf or not (self.ready or self.due):
             return None
-        return max(self.due[0][0], self.hold or self.due[0][0])
+        return max(AT_ONCE if self.ready else self.due[0][0], self.hold or AT_ONCE)
+
+    def put(self, waiting: _Waiting) -> None:
+        """Take in a job; what is due at once keeps its place behind what came, or became due, before it."""
+        if waiting.due == AT_ONCE:
+            heapq.heappush(self.ready, (waiting.came, waiting.number, waiting))
+        else:
+            heapq.heappush(self.due, (waiting.due, waiting.number, waiting))
+
+    def ripen(self, now: float) -> None:
+        """Note whose time has come; a clock that is set back does not change that."""
+        while self.due and self.due[0][0] <= now:
+            heapq.heappush(self.ready, heapq.heappop(self.due))
 
     def has_room(self, each: int) -> bool:
         """Whether one more may be leased."""
@@ -77,9 +97,10 @@ class _Lane:
 
 
 class Lanes:
-    """Unfinished jobs."""
+    """Unfinished jobs; of one account at most `of_account` are leased. `now` is the time of dues, `ticks` that of leases."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, of_account: int | None = None) -> None:
+        self._of_account = math.inf if of_account is None else of_account
         self._jobs: dict[tuple[str, str], _Waiting] = {}
         self._accounts: dict[str, _Account] = {}
         self._ready = Rotation()
@@ -88,7 +109,7 @@ class Lanes:
         self._numbers = itertools.count()
         self._each = 0
 
-    def put(self, job: Job, revision: int, *, told: bool = False) -> None:
+    def put(self, job: Job, revision: int, *, told: bool = False, now: float = AT_ONCE) -> None:
         """Take in a job as it is at that revision, unless a newer one is known; one at rest is forgotten.
 
         `told` says that its worker said how it went: a lane on hold then waits for what follows from that.
@@ -102,7 +123,7 @@ class Lanes:
             return
         self.drop(job.account, job.id, told=told)
         if job.due is not None:
-            self._add(job, job.due, revision)
+            self._add(job, job.due, revision, now)
 
     def drop(self, account: str, id: str, *, told: bool = False) -> None:  # noqa: A002
         """Forget a job."""
@@ -140,12 +161,13 @@ class Lanes:
             self._end_lease(waiting)
             self._queue(waiting)
 
-    def choose(self, limit: int, *, each: int, now: float, until: float) -> list[Chosen]:
+    def choose(self, limit: int, *, each: int, now: float, ticks: float, until: float) -> list[Chosen]:
         """Return the jobs to claim next, at most so many, counted as leased until then from now on."""
-        self.ripen(now)
+        self.ripen(now, ticks)
         self._allow(each)
         chosen: list[Chosen] = []
         while len(chosen) < limit and (lane := self._next_lane()) is not None:
+            lane.ripen(now)
             time = lane.time()
             if time is not None and time <= now and lane.has_room(each):
                 chosen.append(self._take(lane, until))
@@ -160,25 +182,26 @@ class Lanes:
         """Whether there are lanes that the last choice did not get to."""
         return self._ready.first() is not None
 
-    def ripen(self, now: float) -> bool:
+    def ripen(self, now: float, ticks: float) -> bool:
         """End the leases whose time is over, and return whether there may be something to choose that was not before."""
-        for waiting in self._leases.rung(now):
+        was_ready = self.ready
+        for waiting in self._leases.rung(ticks):
             self._end_lease(waiting)
             self._queue(waiting)
         woken = list(self._alarms.rung(now))
         for lane in woken:
             self._wake(lane)
-        return bool(woken)
+        return bool(woken) or (self.ready and not was_ready)
 
-    def next_due(self) -> float | None:
-        """Return when a job becomes due, a hold or a lease ends, whichever is first; None if none will."""
-        times = (self._alarms.first(), self._leases.first())
-        return min((time for time in times if time is not None), default=None)
+    def pause(self, now: float, ticks: float) -> float | None:
+        """Return in how many seconds a job becomes due, a hold or a lease ends, whichever is first; None if none will."""
+        times = ((self._alarms.first(), now), (self._leases.first(), ticks))
+        return min((time - since for time, since in times if time is not None), default=None)
 
-    def _add(self, job: Job, due: float, revision: int) -> None:
+    def _add(self, job: Job, due: float, revision: int, now: float) -> None:
         lane = self._lane(job.account, job.lane)
         lane.jobs += 1
-        waiting = _Waiting(lane, job.id, next(self._numbers), due, job.attempt, revision)
+        waiting = _Waiting(lane, job.id, next(self._numbers), due, job.attempt, revision, now)
         self._jobs[job.account, job.id] = waiting
         if job.lease is None:
             self._queue(waiting)
@@ -200,11 +223,11 @@ class Lanes:
             del self._accounts[lane.account.name]
 
     def _queue(self, waiting: _Waiting) -> None:
-        heapq.heappush(waiting.lane.due, (waiting.due, waiting.number, waiting))
+        waiting.lane.put(waiting)
         self._arm(waiting.lane)
 
     def _take(self, lane: _Lane, until: float) -> Chosen:
-        _, _, waiting = heapq.heappop(lane.due)
+        _, _, waiting = heapq.heappop(lane.ready)
         if lane.hold is not None:
             lane.probe = waiting
         waiting.attempt += 1  # who had the lease before has no say from here on
@@ -233,15 +256,17 @@ class Lanes:
         lane.account.leased += change
         if lane.name in lane.account.ready:
             lane.account.ready.put(lane.name, lane.leased)
-        if lane.account.name in self._ready:
+        if lane.account.ready.first() is not None:  # also of one that had all that it may have
             self._ready.put(lane.account.name, lane.account.leased)
 
     def _next_lane(self) -> _Lane | None:
-        if (name := self._ready.first()) is None:
-            return None
-        account = self._accounts[name]
-        lane = account.ready.first()
-        return account.lanes[lane] if lane is not None else None
+        while (name := self._ready.first()) is not None:
+            account = self._accounts[name]
+            lane = account.ready.first()
+            if lane is not None and account.leased < self._of_account:
+                return account.lanes[lane]
+            self._ready.drop(name)  # until one of its leases ends
+        return None
 
     def _arm(self, lane: _Lane) -> None:
         """See to it that the lane is looked at when it has something to give."""

@@ -1,14 +1,16 @@
 """The queue over a store: jobs are documents, and what is unfinished is in memory too. For one process."""
 
 import asyncio
+import builtins
 import logging
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from consignee.errors import Conflict, StoreError
-from consignee.queue import Change, Data, Job, LeaseLost, Queue
+from consignee.queue import AT_ONCE, Change, Data, Job, LeaseLost, Queue
 from consignee.queue.lanes import Chosen, Lanes
 from consignee.store import Document, Store
 
@@ -21,24 +23,54 @@ PAUSE: Final = 1.0
 """Seconds after which a job is tried again that could not be claimed, for the disk failed."""
 
 
-class StoredQueue(Queue):
-    """Keeps the jobs of one kind in a store. `now` returns seconds since 1970; a lease lasts `lease` seconds."""
+READ_AT_ONCE: Final = 200
+"""How many jobs are read before others get their turn."""
 
-    def __init__(self, store: Store, kind: str, *, now: Callable[[], float], lease: float = LEASE) -> None:
+
+class StoredQueue(Queue):
+    """Keeps the jobs of one kind in a store.
+
+    `now` returns seconds since 1970. A lease lasts `lease` seconds by `clock`, which should be one that nobody sets: else a
+    worker loses its job to another one when the clock is set forward. Of one account at most `of_account` jobs are under lease.
+    No job is due more than `furthest` seconds ahead; one that seems to be was saved before the clock was set back.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        kind: str,
+        *,
+        now: Callable[[], float],
+        lease: float = LEASE,
+        clock: Callable[[], float] | None = None,
+        of_account: int | None = None,
+        furthest: float = math.inf,
+    ) -> None:
         self._store = store
         self._kind = kind
         self._now = now
         self._lease = lease
-        self._lanes = Lanes()
+        self._clock = clock or now
+        self._of_account = of_account
+        self._furthest = furthest
+        self._lanes = Lanes(of_account=of_account)
         self._news = asyncio.Event()
 
     async def open(self) -> None:
-        self._lanes = Lanes()
+        self._lanes = Lanes(of_account=self._of_account)
         for account in await self._store.accounts(self._kind):
-            for document in await self._store.list(self._kind, account):
-                # This process has the store for itself: whoever held a lease is no more.
-                self._lanes.put(replace(_job(document), lease=None), document.revision)
+            for number, id_ in enumerate(await self._store.ids(self._kind, account), 1):
+                if (document := await self._store.get(self._kind, account, id_)) is not None:
+                    self._restore(_job(document), document.revision)
+                if number % READ_AT_ONCE == 0:
+                    await asyncio.sleep(0)
         self._news.set()
+
+    def _restore(self, job: Job, revision: int) -> None:
+        now = self._now()
+        due = None if job.due is None else min(job.due, now + self._furthest)
+        # This process has the store for itself: whoever held a lease is no more.
+        self._lanes.put(replace(job, due=due, lease=None), revision, now=now)
 
     async def add(self, account: str, id: str, data: Data, *, lane: str, due: float | None) -> Job:  # noqa: A002
         return await self._save(Job(account=account, id=id, lane=lane, data=data, due=due), replaces=0)
@@ -46,8 +78,8 @@ class StoredQueue(Queue):
     async def claim(self, limit: int, *, each: int) -> list[Job]:
         if limit < 1:
             return []  # and nothing was looked at, so that what is due is still news
-        now = self._now()
-        chosen = self._lanes.choose(limit, each=each, now=now, until=now + self._lease)
+        ticks = self._clock()
+        chosen = self._lanes.choose(limit, each=each, now=self._now(), ticks=ticks, until=ticks + self._lease)
         if self._lanes.ready and chosen:
             self._news.set()
         claimed = await asyncio.gather(*map(self._claim_one, chosen))
@@ -61,7 +93,7 @@ class StoredQueue(Queue):
             if document is not None and document.revision == chosen.revision:
                 job = _job(document)
                 crashes = job.crashes + 1 if job.lease is not None else 0
-                leased = replace(job, attempt=job.attempt + 1, crashes=crashes, lease=self._now() + self._lease)
+                leased = replace(job, attempt=job.attempt + 1, crashes=crashes, lease=self._clock() + self._lease)
                 return await self._save(leased, replaces=document.revision)
             self._found(chosen.account, chosen.id, document)
         except Conflict:  # changed meanwhile: who did that has told the lanes
@@ -72,7 +104,7 @@ class StoredQueue(Queue):
         return None
 
     async def extend(self, job: Job, data: Data | None = None) -> Job:
-        until = self._now() + self._lease
+        until = self._clock() + self._lease
         # In memory is enough, if there is nothing to save: a lease ends with this process anyway.
         if data is None and self._lanes.extend(job.account, job.id, job.attempt, until):
             return replace(job, lease=until)
@@ -85,9 +117,8 @@ class StoredQueue(Queue):
         return await self._fenced(job, lambda now: replace(_ended(now), data=data, due=due), told=True)
 
     async def release(self, job: Job, data: Data | None = None) -> Job:
-        due = self._now()
         return await self._fenced(
-            job, lambda now: replace(_ended(now), data=now.data if data is None else data, due=due)
+            job, lambda now: replace(_ended(now), data=now.data if data is None else data, due=AT_ONCE)
         )
 
     async def change(self, account: str, id: str, decide: Callable[[Job], Change | None]) -> Job | None:  # noqa: A002
@@ -112,16 +143,18 @@ class StoredQueue(Queue):
         documents = await self._store.list(self._kind, account, prefix=prefix)
         return [self._as_leased(_job(document)) for document in documents]
 
+    async def ids(self, account: str, *, prefix: str = "") -> builtins.list[str]:
+        return await self._store.ids(self._kind, account, prefix=prefix)
+
     async def hold(self, account: str, lane: str, until: float | None) -> None:
         self._lanes.hold(account, lane, until)
         self._news.set()
 
     async def wait(self, seconds: float) -> None:
-        if not self._lanes.ripen(self._now()):
-            next_due = self._lanes.next_due()
-            until_due = seconds if next_due is None else next_due - self._now()
+        if not self._lanes.ripen(self._now(), self._clock()):
+            pause = self._lanes.pause(self._now(), self._clock())
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(seconds, until_due)):
+                async with asyncio.timeout(seconds if pause is None else min(seconds, pause)):
                     await self._news.wait()
         self._news.clear()
 
@@ -174,7 +207,7 @@ class StoredQueue(Queue):
 
     def _took(self, document: Document, *, told: bool = False) -> Job:
         job = _job(document)
-        self._lanes.put(job, document.revision, told=told)
+        self._lanes.put(job, document.revision, told=told, now=self._now())
         if job.lease is None:
             self._news.set()
         return job
@@ -182,7 +215,7 @@ class StoredQueue(Queue):
     def _as_leased(self, job: Job) -> Job:
         """The job with its lease as it is known in memory, where alone its end is up to date."""
         lease = None if job.lease is None else self._lanes.lease(job.account, job.id)
-        return replace(job, lease=lease if lease is not None and lease > self._now() else None)
+        return replace(job, lease=lease if lease is not None and lease > self._clock() else None)
 
 
 def _ended(job: Job) -> Job:

@@ -5,6 +5,7 @@ checks holds for every implementation.
 """
 
 import abc
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,10 @@ class Store(abc.ABC):
     @abc.abstractmethod
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
         """Return all documents of that kind and account whose id begins with `prefix`, in the order of their first saves."""
+
+    @abc.abstractmethod
+    async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
+        """Return the ids of what `list` would return, in the same order; cheap, for no document is read."""
 
     @abc.abstractmethod
     async def count(self, kind: str, account: str) -> int:

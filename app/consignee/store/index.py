@@ -1,5 +1,6 @@
 """What a store holds in memory: one line for each document, by account and id; and who may change it."""
 
+import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,9 +63,13 @@ class Index:
     def list(self, account: str, prefix: str = "") -> list[Document]:
         """Return the account's documents whose id begins with `prefix`, oldest first."""
         entries = self._accounts.get(account, {})
+        return [decode_document(entries[id_].line) for id_ in self.ids(account, prefix)]
+
+    def ids(self, account: str, prefix: str = "") -> builtins.list[str]:
+        """Return the ids of the account's documents that begin with `prefix`, oldest first."""
         head = prefix[: prefix.rfind(".") + 1]
-        ids = self._groups.get((account, head), {}) if head else entries
-        return [decode_document(entries[id_].line) for id_ in ids if id_.startswith(prefix)]
+        ids = self._groups.get((account, head), {}) if head else self._accounts.get(account, {})
+        return [*ids] if prefix == head else [id_ for id_ in ids if id_.startswith(prefix)]
 
     def count(self, account: str) -> int:
         """Return how many documents the account has."""

@@ -1,6 +1,7 @@
 """The default store: JSON lines in one directory, one file for each kind, all of it in memory too."""
 
 import asyncio
+import builtins
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -83,6 +84,9 @@ class JsonFileStore(Store):
 
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
         return self._index(kind).list(account, prefix)
+
+    async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
+        return self._index(kind).ids(account, prefix)
 
     async def count(self, kind: str, account: str) -> int:
         return self._index(kind).count(account)

@@ -1,5 +1,7 @@
 """The store that forgets: for tests and for trying things out. It keeps the contract but for durability."""
 
+import builtins
+
 from consignee.errors import StoreError, StoreUnusable
 from consignee.store import Data, Document, Store
 from consignee.store.index import Change, Index, check_kind, judge, judge_limit, judge_removal
@@ -36,6 +38,9 @@ class MemoryStore(Store):
 
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
         return self._index(kind).list(account, prefix)
+
+    async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
+        return self._index(kind).ids(account, prefix)
 
     async def count(self, kind: str, account: str) -> int:
         return self._index(kind).count(account)

@@ -20,8 +20,20 @@ from consignee.store import Store
 from consignee.web.answers import dress_response
 from consignee.web.auth import by_api_key
 from consignee.web.errors import envelope
-from consignee.web.keys import ACCOUNTS, AUTHENTICATE, COLLECTIONS, DESTINATIONS, DRAINING, SETTINGS, Authenticate
+from consignee.web.followed import Followed
+from consignee.web.keys import (
+    ACCOUNTS,
+    AUTHENTICATE,
+    COLLECTIONS,
+    DESTINATIONS,
+    DRAINING,
+    FOLLOWED,
+    PATIENCE,
+    SETTINGS,
+    Authenticate,
+)
 from consignee.web.routes import add_routes
+from consignee.web.streams import PATIENCE_SECONDS
 
 __all__ = ["AUTHENTICATE", "DESTINATIONS", "SETTINGS", "Authenticate", "create_app", "setup"]
 
@@ -42,6 +54,8 @@ def create_app(
     app = web.Application(middlewares=[envelope])
     app[SETTINGS] = settings
     app[DRAINING] = asyncio.Event()
+    app[PATIENCE] = PATIENCE_SECONDS
+    app[FOLLOWED] = Followed()
     app.on_shutdown.append(_drain)
     app.on_response_prepare.append(dress_response)
     app.cleanup_ctx.append(_running(authenticate, store, providers, resolver))

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from consignee.web.keys import TRACE_ID
+from consignee.web.keys import BEGUN, TRACE_ID
 
 
 def encode(content: Mapping[str, Any]) -> bytes:
@@ -59,4 +59,5 @@ def dress(response: web.StreamResponse, trace_id: str) -> None:
 
 async def dress_response(request: web.Request, response: web.StreamResponse) -> None:
     """The application's signal that does it before an answer goes out."""
+    request[BEGUN] = response
     dress(response, request.get(TRACE_ID) or new_trace_id())

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from consignee.queue import Job
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.keys import DESTINATIONS
@@ -13,11 +12,9 @@ async def list_some(request: web.Request) -> web.Response:
     """GET /deliveries"""
     account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
     wanted, size, behind = read_deliveries(request)
-    jobs = sorted(await dispatch.deliveries.list(account, wanted), key=_place, reverse=True)
-    if behind is not None:
-        jobs = [job for job in jobs if _place(job) < behind]
-    shown, rest = jobs[:size], jobs[size:]
-    next_cursor = cursor(*_place(shown[-1])) if rest else None
+    jobs = await dispatch.deliveries.list(account, wanted, most=size + 1, behind=behind)
+    shown = jobs[:size]
+    next_cursor = cursor(shown[-1].data["created_at"], shown[-1].id) if len(jobs) > size else None
     return answers.success({"deliveries": [dispatch.delivery_view(job) for job in shown], "next_cursor": next_cursor})
 
 
@@ -26,8 +23,3 @@ async def get(request: web.Request) -> web.Response:
     account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
     job = await dispatch.deliveries.get(account, request.match_info["id"])
     return answers.success({"delivery": dispatch.delivery_view(job, uploads=True)})
-
-
-def _place(job: Job) -> tuple[str, str]:
-    """Where it stands in the list: neither changes, whatever becomes of the delivery."""
-    return job.data["created_at"], job.id

@@ -1,6 +1,5 @@
 """The handlers of destinations: parse, call, render."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final
@@ -9,15 +8,13 @@ from aiohttp import web
 
 from consignee.delivery import conditions
 from consignee.destination import Destination
-from consignee.errors import ConsigneeError
 from consignee.verification import Report
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields, read_ids, read_time
 from consignee.web.keys import COLLECTIONS, DESTINATIONS
 from consignee.web.queries import read_listing
-
-log = logging.getLogger(__name__)
+from consignee.web.streams import finish, write
 
 NDJSON: Final = "application/x-ndjson"
 
@@ -109,26 +106,10 @@ async def verify(request: web.Request) -> web.StreamResponse:
 async def _stream(request: web.Request, outcomes: AsyncIterator[tuple[str, Report]]) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type = NDJSON
-    try:
-        # The first outcome is awaited before the headers go out, so that an unknown id is still an ordinary 404.
-        async for outcome in outcomes:
-            if not response.prepared:
-                await response.prepare(request)
-            await response.write(answers.encode(_result(*outcome)) + b"\n")
-        if not response.prepared:
-            await response.prepare(request)
-        await response.write_eof()
-    except ConnectionError:
-        log.debug("a client went away while its destinations were tested")
-    except ConsigneeError as error:
-        if not response.prepared:
-            raise
-        # No second answer may follow the first one's beginning: without its end, the client sees that something is missing.
-        log.error("a stream was cut off: %s", error)
-        response.force_close()
-        if request.transport is not None:
-            request.transport.abort()
-    return response
+    # The first outcome is awaited before the headers go out, so that an unknown id is still an ordinary 404.
+    async for outcome in outcomes:
+        await write(request, response, answers.encode(_result(*outcome)) + b"\n")
+    return await finish(request, response)
 
 
 def _result(id: str, report: Report) -> dict[str, Any]:  # noqa: A002

@@ -1,6 +1,5 @@
 """Downloads: a file of a result set, or a range of it (RFC 9110, section 14)."""
 
-import logging
 import re
 from dataclasses import replace
 from typing import Final
@@ -13,8 +12,7 @@ from consignee.errors import StoreError
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.keys import DESTINATIONS
-
-log = logging.getLogger(__name__)
+from consignee.web.streams import finish, write
 
 _RANGE: Final = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 _NOT_QUOTABLE: Final = re.compile(r'[^ !#-$&-\[\]-~]|"')
@@ -82,19 +80,9 @@ async def _send(request: web.Request, response: web.StreamResponse, body: FileBo
         if request.method == "GET":
             # The first piece is read before the headers go out, so that a file that can't be read is still an ordinary 503.
             async for chunk in body.chunks():
-                if not response.prepared:
-                    await response.prepare(request)
-                await response.write(chunk)
-        if not response.prepared:
-            await response.prepare(request)
-        await response.write_eof()
+                await write(request, response, chunk)
+        return await finish(request, response)
     except ConnectionError:
-        log.debug("a client went away while it was sent a file")
+        raise
     except (OSError, ValueError) as error:
-        if not response.prepared:
-            raise StoreError("a file of the spool can't be read") from error
-        log.error("a download was cut off, its file can't be read: %s", type(error).__name__)
-        response.force_close()
-        if request.transport is not None:
-            request.transport.abort()
-    return response
+        raise StoreError("a file of the spool can't be read") from error

@@ -13,7 +13,8 @@ from consignee.errors import (
     VerificationFailed,
 )
 from consignee.web import answers
-from consignee.web.keys import TRACE_ID
+from consignee.web.keys import BEGUN, TRACE_ID
+from consignee.web.streams import cut_off
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +50,33 @@ class BadRequest(ConsigneeError):
 
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer whatever a handler raises as JSON, and never with more than it may say."""
+    """Answer whatever a handler raises as JSON, and never with more than it may say; one that has begun is cut off."""
     request[TRACE_ID] = answers.new_trace_id()
     try:
         return await handler(request)
-    except ConsigneeError as error:
-        return answer(error, request)
-    except web.HTTPException as error:
-        return from_http(error)
     except Exception as error:  # noqa: BLE001 - the last resort; it is logged
-        return internal(error, request)
+        if (begun := request.get(BEGUN)) is not None:
+            return _broken_off(error, request, begun)
+        return _answered(error, request)
+
+
+def _answered(error: Exception, request: web.Request) -> web.Response:
+    if isinstance(error, ConsigneeError):
+        return answer(error, request)
+    return from_http(error) if isinstance(error, web.HTTPException) else internal(error, request)
+
+
+def _broken_off(error: Exception, request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
+    """No second answer may follow the beginning of the first one."""
+    trace_id = {"trace_id": request[TRACE_ID]}
+    if isinstance(error, ConnectionError):
+        log.debug("a client went away before the end of its answer", extra=trace_id)
+    elif isinstance(error, ConsigneeError):
+        log.error("an answer was cut off: %s", error, extra=trace_id)
+    else:
+        log.error("an answer was cut off by an internal error", exc_info=error, extra=trace_id)
+    cut_off(request)
+    return begun
 
 
 def answer(error: ConsigneeError, request: web.Request) -> web.Response:

@@ -4,11 +4,9 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
-from functools import partial
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,62 +15,64 @@ from consignee.delivery import delivery as states
 from consignee.errors import NotFound
 from consignee.web import answers
 from consignee.web.auth import account_of
-from consignee.web.keys import DESTINATIONS, DRAINING
+from consignee.web.followed import EVERY, Glance, Look
+from consignee.web.keys import DESTINATIONS, DRAINING, FOLLOWED
+from consignee.web.streams import finish, write
 
-log = logging.getLogger(__name__)
-
-EVERY: Final = 0.25
 KEEP_ALIVE: Final = 15.0
 LONGEST: Final = 3600.0
 _UNFINISHED: Final = (states.PENDING, states.UPLOADING, states.RETRYING)
-_SHOWN: Final = ("destination_status", "webhook_status")
-
-View = Mapping[str, Any]
 
 
 async def events(request: web.Request) -> web.StreamResponse:
     """GET /collections/{id}/results/{n}/events"""
-    account = await account_of(request)
-    look = partial(
-        request.config_dict[DESTINATIONS].dispatch.view, account, request.match_info["id"], request.match_info["n"]
-    )
-    await look()  # so that an unknown one is an ordinary 404
+    account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
+    collection_id, number = request.match_info["id"], request.match_info["n"]
+    id_ = await dispatch.results.find(account, collection_id, number)
+
+    async def look() -> Glance | None:
+        try:
+            return glance(await dispatch.status(account, collection_id, number))
+        except NotFound:
+            return None
+
+    with request.config_dict[FOLLOWED].follow(account, id_, look) as shared:
+        return await _send(request, shared)
+
+
+async def _send(request: web.Request, look: Look) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-    await response.prepare(request)
-    try:
-        async for text in follow(look, stop=request.config_dict[DRAINING]):
+    async with aclosing(follow(look, stop=request.config_dict[DRAINING])) as texts:
+        async for text in texts:
             if request.transport is None or request.transport.is_closing():
                 break
             if text:
-                await response.write(text)
-        await response.write_eof()
-    except ConnectionError:
-        log.debug("a client went away while it followed a result set")
-    return response
+                await write(request, response, text)
+    return await finish(request, response)
 
 
 async def follow(
-    look: Callable[[], Awaitable[View]],
+    look: Look,
     *,
     stop: asyncio.Event,
     every: float = EVERY,
     keep_alive: float = KEEP_ALIVE,
     longest: float = LONGEST,
     clock: Callable[[], float] = time.monotonic,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield what is to be sent: the status at once and when it changed, and `end` when no delivery is unfinished.
 
     It looks `every` so many seconds, and yields nothing, if nothing is to be sent, to let the caller see whether it is still
     wanted. When `stop` is set or after `longest` seconds it ends without `end`: a client that asks again misses nothing.
     """
     began = sent_at = clock()
-    before: View | None = None
+    before: Glance | None = None
     while not stop.is_set() and clock() - began < longest:
-        view = await _view(look)
-        if view is not None and view != before:
-            before, sent_at = view, clock()
-            yield _event("status", view)
-        if view is None or _is_finished(view):
+        seen = await look()
+        if seen is not None and seen != before:
+            before, sent_at = seen, clock()
+            yield seen.event
+        if seen is None or seen.finished:
             yield _event("end", {})
             return
         if clock() - sent_at >= keep_alive:
@@ -84,17 +84,10 @@ async def follow(
                 await stop.wait()
 
 
-async def _view(look: Callable[[], Awaitable[View]]) -> View | None:
-    """None when the result set is gone."""
-    try:
-        view = await look()
-    except NotFound:
-        return None
-    return {name: view[name] for name in _SHOWN}
-
-
-def _is_finished(view: View) -> bool:
-    return not any(one["status"] in _UNFINISHED for one in view["destination_status"].values())
+def glance(status: Mapping[str, Any]) -> Glance:
+    """Return what is told of a result set with that status."""
+    unfinished = any(one["status"] in _UNFINISHED for one in status["destination_status"].values())
+    return Glance(_event("status", status), finished=not unfinished)
 
 
 def _event(name: str, content: Mapping[str, Any]) -> bytes:

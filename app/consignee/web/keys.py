@@ -9,6 +9,7 @@ from consignee.accounts import Accounts
 from consignee.collections import Collections
 from consignee.service import Destinations
 from consignee.settings import Settings
+from consignee.web.followed import Followed
 
 Authenticate = Callable[[web.Request], Awaitable[str | None]]
 """Returns the name of the account that a request is from, or None if it is from nobody that is known."""
@@ -21,4 +22,10 @@ ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 COLLECTIONS = web.AppKey("COLLECTIONS", Collections)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)
 
+PATIENCE = web.AppKey("PATIENCE", float)
+"""Seconds that a client gets to take a piece of an answer."""
+FOLLOWED = web.AppKey("FOLLOWED", Followed)
+
 TRACE_ID = web.RequestKey("TRACE_ID", str)
+BEGUN = web.RequestKey("BEGUN", web.StreamResponse)
+"""The answer to the request, from when its headers go out."""

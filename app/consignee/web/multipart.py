@@ -16,8 +16,10 @@ MOST_HEADERS: Final = 16
 HEAD_BYTES: Final = 8192
 """Of the headers of one part, and of what may stand before the first part and after the last."""
 
+# Where one quantifier ends and the next begins, no character fits both, or the first gives nothing back: else a few kilobytes
+# that match nothing would take quadratic time.
 _PARAMETER: Final = re.compile(r';[ \t]*([^\s=;"]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))[ \t]*', re.DOTALL)
-_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _PLAIN: Final = ("", "identity", "7bit", "8bit", "binary")
 
@@ -65,11 +67,14 @@ class Parts:
         self._begun = True
 
     async def _end(self) -> None:
-        size = len(self._buffer)
-        async for chunk in self._chunks:
-            size += len(chunk)
-            if size > HEAD_BYTES:
+        """Behind the end stands nothing, or line breaks: an epilogue would be content that is lost without a word."""
+        size, rest = 0, bytes(self._buffer[2:])
+        while True:
+            size += len(rest)
+            if size > HEAD_BYTES or rest.strip(b" \t\r\n"):
                 raise malformed("it goes on after its last boundary")
+            if not (rest := await anext(self._chunks, b"")):
+                return
 
     async def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}

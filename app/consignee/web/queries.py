@@ -7,8 +7,8 @@ from typing import Any
 from aiohttp import web
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
 
-from consignee.delivery.deliveries import Filter
 from consignee.delivery.delivery import STATUSES
+from consignee.delivery.search import Filter, Place
 from consignee.errors import InvalidRequest
 from consignee.listing import DIRECTIONS, LARGEST_PAGE, PAGE_SIZE, SORTS, Listing
 from consignee.providers.fields import Truth
@@ -106,7 +106,7 @@ def read_page(request: web.Request) -> tuple[int, int]:
     return found["page"], found["page_size"]
 
 
-def read_deliveries(request: web.Request) -> tuple[Filter, int, tuple[str, str] | None]:
+def read_deliveries(request: web.Request) -> tuple[Filter, int, Place | None]:
     """Return which deliveries are asked for, how many, and behind which one; raises InvalidRequest."""
     found = _load(request, _DELIVERIES)
     return (

@@ -1,20 +1,28 @@
 """The handlers of result sets: parse, call, render."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any, Final
 
 from aiohttp import web
 
+from consignee.collection import MOST_DESTINATIONS
 from consignee.delivery.dispatch import Dispatch
 from consignee.delivery.result_set import ResultSet
-from consignee.errors import InvalidRequest
+from consignee.errors import InvalidRequest, NotFound
 from consignee.service import KIND, Destinations
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields, read_ids
 from consignee.web.keys import DESTINATIONS
 from consignee.web.queries import read_page
+from consignee.web.streams import finish, write
 from consignee.web.uploads import receive, require_multipart
+
+_NAMED: Final = 20
+"""How many unknown destinations are named in an answer."""
 
 
 def _dispatch(request: web.Request) -> Dispatch:
@@ -35,14 +43,38 @@ async def create(request: web.Request) -> web.Response:
     return await _one(request, result_set)
 
 
-async def list_all(request: web.Request) -> web.Response:
+async def list_all(request: web.Request) -> web.StreamResponse:
     """GET /collections/{id}/results"""
     account, dispatch = await account_of(request), _dispatch(request)
     number, size = read_page(request)
     collection = await dispatch.collections.get(account, request.match_info["id"])
-    kept = await dispatch.results.kept(account, collection.id)
-    shown = [await dispatch.view_of(one) for one in kept[(number - 1) * size : number * size]]
-    return answers.success({"collection_id": collection.id, "results_count": len(kept), "results": shown})
+    numbers = await dispatch.results.numbers(account, collection.id)
+    begin = {"request_info": {"success": True}, "collection_id": collection.id, "results_count": len(numbers)}
+    views = _views(dispatch, account, collection.id, numbers[(number - 1) * size : number * size])
+    return await _stream(request, begin, views)
+
+
+async def _views(
+    dispatch: Dispatch, account: str, collection_id: str, numbers: Iterable[int]
+) -> AsyncIterator[dict[str, Any]]:
+    for number in numbers:
+        with suppress(NotFound):  # removed meanwhile
+            yield await dispatch.view(account, collection_id, number)
+
+
+async def _stream(
+    request: web.Request, begin: Mapping[str, Any], results: AsyncIterator[Mapping[str, Any]]
+) -> web.StreamResponse:
+    """One result set at a time: each may have thousands of links, and whoever else is served must not wait for all."""
+    response = web.StreamResponse()
+    response.content_type, response.charset = "application/json", "utf-8"
+    before = answers.encode({**begin, "results": []})[:-2]
+    async for result in results:
+        await write(request, response, before + answers.encode(result))
+        await asyncio.sleep(0)
+        before = b","
+    await write(request, response, b"]}" if response.prepared else before + b"]}")
+    return await finish(request, response)
 
 
 async def get(request: web.Request) -> web.Response:
@@ -92,8 +124,11 @@ async def _all_ids(destinations: Destinations, result_set: ResultSet) -> list[st
 async def _known(destinations: Destinations, result_set: ResultSet, ids: list[str]) -> list[str]:
     if not ids:
         raise InvalidRequest({"destination_ids": ["must name a destination, or be left out for all"]})
+    if len(ids) > MOST_DESTINATIONS:
+        raise InvalidRequest({"destination_ids": [f"must not be more than {MOST_DESTINATIONS} ids"]})
     if missing := await _missing(destinations, result_set.account, ids):
-        raise InvalidRequest({"destination_ids": [f"there is no destination {one[:64]!r}" for one in missing]})
+        told = [f"there is no destination {one[:64]!r}" for one in missing[:_NAMED]]
+        raise InvalidRequest({"destination_ids": told})
     return list(dict.fromkeys(ids))
 
 

@@ -217,3 +217,33 @@ async def test_a_mending_that_fails_is_tried_again_and_not_in_a_loop(tmp_path: P
         store.left = None
         await d.parts.results.mend()
         assert await d.work() == 1
+
+
+class WaitingStore(DyingStore):
+    """A store whose removals wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = asyncio.Event()
+        self.given_up = False
+
+    async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
+        self.waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.given_up = True
+            raise
+
+
+async def test_nothing_is_removed_any_more_once_deliveries_have_stopped(tmp_path: Path) -> None:
+    """The next process may have opened the spool by then."""
+    store = WaitingStore()
+    await store.open()
+    async with depot(tmp_path, store=store, retention="1d") as d:
+        await d.deliver(await d.collection())
+        d.clock.now += DAY
+        async with at_work(d):
+            await store.waiting.wait()
+        assert store.given_up
+    await store.close()

@@ -204,7 +204,6 @@ class Assembly:
             conditions=self.conditions,
             courier=self.courier,
             engines=(self.engine, self._engine(self.messages, self.webhooks.work, each=WEBHOOKS_AT_ONCE)),
-            agenda=self.agenda,
             retention=seconds(own.retention),
             public_url=own.public_url,
         )

@@ -46,7 +46,6 @@ class Dispatch:
         conditions: Conditions,
         courier: Courier,
         engines: Iterable[Engine],
-        agenda: Agenda,
         retention: float,
         public_url: str,
     ) -> None:
@@ -57,7 +56,7 @@ class Dispatch:
         self.conditions = conditions
         self._courier = courier
         self._engines = tuple(engines)
-        self._agenda = agenda
+        self._housekeeping = Agenda()
         self._interval = max(1.0, min(retention / 10, SWEEP))
         self._public_url = public_url
 
@@ -65,11 +64,13 @@ class Dispatch:
         """Begin to deliver."""
         for engine in self._engines:
             engine.start()
-        self._agenda.after(0, self._retire)
-        self._agenda.after(0, self._mend)
+        self._housekeeping = Agenda()
+        self._housekeeping.after(0, self._retire)
+        self._housekeeping.after(0, self._mend)
 
     async def stop(self, grace: float) -> None:
         """Begin nothing more; what is under way gets `grace` seconds, and is then given back."""
+        await self._housekeeping.close()
         await asyncio.gather(*(engine.stop(grace) for engine in self._engines))
 
     async def deliver(
@@ -150,7 +151,7 @@ class Dispatch:
         except ConsigneeError as error:
             log.error("what a failure of the disk left could not be finished yet: %s", error)
         finally:
-            self._agenda.after(MEND, self._mend)
+            self._housekeeping.after(MEND, self._mend)
 
     async def _retire(self) -> None:
         try:
@@ -161,7 +162,7 @@ class Dispatch:
         except ConsigneeError as error:
             log.error("old result sets could not be removed: %s", error)
         finally:
-            self._agenda.after(self._interval, self._retire)
+            self._housekeeping.after(self._interval, self._retire)
 
 
 async def _chunks(content: bytes | str | Path | AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo demo-once serve test test-live endurance lint format bench clean
+.PHONY: demo demo-once serve test test-live endurance fuzz lint format audit bench clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -26,8 +26,19 @@ test-live: $(STAMP)
 # The long forms of the tests under load and under fire: about half an hour, and 6 GB of disk.
 endurance: $(STAMP)
 	@DELIVERIES=10000 SETS=1000 SERVED=100 DESTINATIONS=50 ROUNDS=5 LARGE_BYTES=5368709120 \
-	  KILLS=200 POWER_CUTS=50 $(BIN)/pytest -q -s tests/endurance tests/store/test_crash.py \
-	  tests/store/test_power_cut.py tests/samples/test_kill.py
+	  ROTATION_SECONDS=60 ROTATION_KILLS=25 TAMPERINGS=100000 SEALED_EACH=60 \
+	  BACKUPS=10 BACKUP_BYTES=1073741824 RESTORE_STRIDE=1 \
+	  HALF_OPEN=1000 HEADER_SECONDS=15 OVERLOAD_SECONDS=10 OVERLOADS=3 LEAST_SHARE=0.8 STOP_LINES=100 STOP_ROUNDS=5 \
+	  KILLS=200 STORE_KILLS=1000 POWER_CUTS=500 XFS_CUTS=200 FAULTS=all NETWORK_FAULTS=all FLIPS=1000 STEPS=10000 FUZZ_REQUESTS=100000 $(BIN)/pytest -q -s tests/endurance tests/store/test_crash.py \
+	  tests/store/test_power_cut.py tests/samples/test_kill.py tests/test_sealed_records.py tests/test_rotation_kills.py \
+	  tests/commands/test_backup.py tests/backups/test_restoring.py \
+	  tests/store/test_faulty_disk.py tests/delivery/test_disk_faults.py tests/delivery/test_damaged_files.py \
+	  tests/store/test_model.py tests/queues/test_model_on_files.py tests/delivery/test_model.py \
+	  tests/providers/test_network_faults.py
+
+# Five minutes of requests that nobody meant. It shares nothing with a `make test` that runs beside it.
+fuzz: $(STAMP)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/pytest --no-cov -p no:cacheprovider -q -s tests/fuzz
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -37,6 +48,12 @@ lint: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# Known holes in what is installed; ends with status 2 where no advisory service can be reached.
+audit: $(STAMP)
+	@test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && \
+	  .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@$(BIN)/python tests/audit.py .venv/audit/bin/pip-audit
 
 bench: $(STAMP)
 	@$(BIN)/python bench/run.py

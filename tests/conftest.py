@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import canaries
+import canary_plugin
 import egress_watch
 from consignee.demo.azurite import AzuriteServer, azurite_process, install
 from consignee.demo.storage import StorageServer, storage_process
@@ -14,9 +16,10 @@ from consignee.errors import ConsigneeError
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer, policy_process
 
-SWIFT_USERS = {"test:tester": "testing", "test:nodelete": "testing2", "other:owner": "testing3"}
+SWIFT_USERS = {"test:tester": canaries.COMPATIBLE_SECRET, "test:nodelete": "testing2", "other:owner": "testing3"}
+GOOGLE_USERS = {**SWIFT_USERS, "test:tester": canaries.HMAC_SECRET}
 AZURITE = Path(__file__).parent.parent / ".venv" / "azurite"
-AZURITE_ACCOUNTS = {"demoaccount": "ZGVtbyBhY2NvdW50IGtleSAvKz0=", "otheraccount": "YW5vdGhlciBhY2NvdW50IGtleSE="}
+AZURITE_ACCOUNTS = {"demoaccount": canaries.AZURE_KEY, "otheraccount": "YW5vdGhlciBhY2NvdW50IGtleSE="}
 VENDORS = ("storage.googleapis.com", "*.blob.core.windows.net", "*.oss-cn-hangzhou.aliyuncs.com", "127.0.0.1")
 
 
@@ -29,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = [str(egress_watch.SITE), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     egress_watch.install()
+    config.pluginmanager.register(canary_plugin, "canaries")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -83,7 +87,7 @@ def vendor_certificate(ca: Authority, tmp_path_factory: pytest.TempPathFactory) 
 def swift_auto(vendor_certificate: tuple[Path, Path]) -> Iterator[StorageServer]:
     """The same in the region auto, which is Google's; with TLS in Google's name, and a `demo-bucket`."""
     with storage_process(
-        SWIFT_USERS, nodelete=["test:nodelete"], region="auto", certificate=vendor_certificate
+        GOOGLE_USERS, nodelete=["test:nodelete"], region="auto", certificate=vendor_certificate
     ) as server:
         server.checked("test:tester", "PUT", "/demo-bucket")
         yield server

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from canaries import S3_SECRET
 from consignee.catalog import Catalog
 from consignee.destination import Destination
 from consignee.egress import Policy
@@ -17,7 +18,7 @@ S3: Final[Mapping[str, Any]] = {
     "enabled": True,
     "type": "s3",
     "s3_access_key_id": "AKIAIOSFODNN7EXAMPLE",
-    "s3_secret_access_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "s3_secret_access_key": S3_SECRET,
     "s3_bucket_name": "my-files",
 }
 COMPATIBLE: Final[Mapping[str, Any]] = {**S3, "type": "s3compatible", "s3_endpoint": "https://s3.example.com"}

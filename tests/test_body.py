@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consignee.body import CHUNK_BYTES, Body, BytesBody, FileBody
+from consignee.errors import FileDamaged
 from providers.contract import StreamedBody
 
 CONTENT = bytes(range(256)) * 10
@@ -94,18 +95,48 @@ async def test_a_section_has_its_own_content_and_digests(file: FileBody, offset:
 
 async def test_an_empty_file_has_no_content(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    empty = FileBody(tmp_path / "empty", 0, b"", b"")
+    empty = FileBody(tmp_path / "empty", 0, b"", hashlib.sha256().digest())
     assert await content_of(empty) == b""
 
 
 async def test_a_file_that_became_shorter_is_noticed(file: FileBody) -> None:
     """Neither is less sent than was promised, nor waited for what will never come."""
     os.truncate(file.path, CHUNK_BYTES)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(FileDamaged, match="shorter"):
         await content_of(file)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(FileDamaged, match="shorter"):
         await file.part(CHUNK_BYTES - 1, 2)
     assert open_files(file.path) == []
+
+
+async def collect(body: Body, out: list[bytes]) -> None:
+    """Add what is read to what came out."""
+    async for chunk in body.chunks():
+        out.append(chunk)
+
+
+@pytest.mark.parametrize("place", [0, CHUNK_BYTES, len(LARGE) - 1])
+async def test_a_file_that_was_damaged_is_noticed_before_its_last_piece_goes_out(file: FileBody, place: int) -> None:
+    damaged = bytearray(LARGE)
+    damaged[place] ^= 4
+    file.path.write_bytes(damaged)
+    out: list[bytes] = []
+    with pytest.raises(FileDamaged, match="damaged"):
+        await collect(file, out)
+    assert sum(map(len, out)) <= 2 * CHUNK_BYTES
+    with pytest.raises(FileDamaged):
+        await file.verify()
+    part = await file.part(5, CHUNK_BYTES)
+    file.path.write_bytes(bytes(len(LARGE)))
+    with pytest.raises(FileDamaged):
+        await part.verify()
+    assert open_files(file.path) == []
+
+
+async def test_a_sound_body_is_verified(file: FileBody) -> None:
+    for body in (file, await file.part(9, CHUNK_BYTES), BytesBody(LARGE)):
+        await body.verify()
+        assert len(await content_of(body)) == body.length
 
 
 async def test_a_file_that_became_longer_is_read_as_far_as_it_was(file: FileBody) -> None:

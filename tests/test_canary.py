@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from canaries import S3_SECRET
 from consignee import tester
 from consignee.agenda import Agenda
 from consignee.body import BytesBody
@@ -27,7 +28,7 @@ from fakes import hostile
 from fakes.scripted import Answer, Request, Server, scripted
 from providers.opening import S3_FIELDS, loopback, opened
 
-SECRET = "canary+SECRET/0123456789abcdef"
+SECRET = S3_SECRET
 KEY_ID = "AKIACANARYCANARYCANA"
 FIELDS: Mapping[str, Any] = S3_FIELDS | {
     "type": "s3compatible",

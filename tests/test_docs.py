@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from consignee import Destinations, cli, errors, path_prefix
+from consignee.accounts import KIND as API_KEYS
 from consignee.catalog import Catalog
 from consignee.collection import CollectionFields
 from consignee.delivery import webhook
@@ -192,8 +193,9 @@ def test_a_promise_names_the_default(promise: str) -> None:
 
 
 def test_what_to_move_away_without_the_sealing_key_is_all_that_is_sealed() -> None:
+    """And the API keys, whose pepper is sealed."""
     told = re.findall(r"`(\w+)\.jsonl`", paragraph("README.md", "**The sealing key**"))
-    assert sorted(told) == sorted({*SEALED, KIND})
+    assert sorted(told) == sorted({*SEALED, KIND, API_KEYS})
 
 
 def test_every_documented_method_and_argument_is_there() -> None:

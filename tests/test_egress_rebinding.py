@@ -14,6 +14,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 import egress_watch
+from canaries import WEBHOOK_SECRET
 from consignee.addresses import METADATA
 from consignee.delivery.webhook import send
 from consignee.egress import Policy, open_session, refused
@@ -25,7 +26,7 @@ from egress_lab import PUBLIC, Listener, Recorder, failure_of
 REQUESTS: Final = 10_000
 MESSAGES: Final = 2_000
 AT_ONCE: Final = 20
-SECRET: Final = Secret("whsec_bWFueSBieXRlcyBvZiBhIGNhbmFyeSBrZXk=")
+SECRET: Final = Secret(WEBHOOK_SECRET)
 CLOUDS: Final = sorted(map(str, METADATA))
 EMBEDDED: Final = [
     "::ffff:169.254.169.254",

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from canaries import WEBHOOK_SECRET
 from consignee.collection import URL_LENGTH, CollectionFields, parse, webhook_url
 from consignee.delivery.webhook import Sent, send
 from consignee.egress import EndpointInvalid, Policy, open_session
@@ -13,7 +14,7 @@ from consignee.errors import InvalidRequest
 from consignee.secret import Secret
 from egress_lab import CASES, Answers, Case, Recorder, answers_of, policy_of
 
-SECRET: Final = Secret("whsec_bWFueSBieXRlcyBvZiBhIGNhbmFyeSBrZXk=")
+SECRET: Final = Secret(WEBHOOK_SECRET)
 NOTHING: Final = (None, "")
 """What stands for no webhook at all."""
 

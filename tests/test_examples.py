@@ -19,6 +19,7 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 from standardwebhooks import WebhookVerificationError
 
+from canaries import COMPATIBLE_SECRET
 from consignee import open_destinations
 from consignee.delivery import signature
 from consignee.demo.storage import StorageServer
@@ -91,7 +92,7 @@ async def test_the_readmes_requests_are_answered_as_it_says(
     environ = {"API": str(client.make_url("")).rstrip("/"), "STORAGE": swift.url}
     documented: dict[str, str] = {}
     for request, told in readme_requests():
-        request = request.replace("demo:writer", "test:tester").replace("a+secret/of+the+demo", "testing")
+        request = request.replace("demo:writer", "test:tester").replace("a+secret/of+the+demo", COMPATIBLE_SECRET)
         real = await ask(request, environ)
         if "files" in real.get("result", {}):
             real = await delivered(client, f"/collections/{environ['COLLECTION']}/results/1")

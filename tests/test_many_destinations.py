@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from canaries import OSS_SECRET
 from consignee.opening import open_destinations
 from consignee.service import Destinations
 from consignee.settings import (
@@ -25,7 +26,7 @@ from fakes.leading import LeadingResolver
 from fakes.oss import oss_server
 from fakes.oss_access import User
 from fakes.scripted import Answer, Request, Server, scripted
-from providers.kinds import GOOGLE, KINDS, SECRET, Kind
+from providers.kinds import GOOGLE, KINDS, Kind
 from providers.opening import loopback
 
 MANY: Final = 200
@@ -67,7 +68,7 @@ class Storages:
 @asynccontextmanager
 async def storages(directory: Path) -> AsyncIterator[Storages]:
     """Run a storage for each type, and one that hangs."""
-    users = {"LTAI5tCANARYCANARY": User(SECRET)}
+    users = {"LTAI5tCANARYCANARY": User(OSS_SECRET)}
     async with AsyncExitStack() as stack:
         good = await stack.enter_async_context(hostile.accepting())
         silent = await stack.enter_async_context(hostile.hanging())

@@ -10,7 +10,7 @@ import pytest
 
 from consignee.errors import SettingsError, StoreUnusable
 from consignee.sealing_key import KIND, SEALED, load_sealer
-from consignee.secret import Sealer, Secret
+from consignee.secret import Sealer, Secret, key_id_of
 from consignee.settings import SecretsSettings
 from consignee.store.memory import MemoryStore
 
@@ -33,9 +33,20 @@ def settings(tmp_path: Path) -> SecretsSettings:
     return SecretsSettings(key_file=str(tmp_path / "new" / "secret.key"))
 
 
-def given(key: bytes) -> SecretsSettings:
-    """Return the settings of a key in the environment."""
-    return SecretsSettings(key=Secret(key.hex()))
+def given(*keys: bytes) -> SecretsSettings:
+    """Return the settings of keys in the environment."""
+    return SecretsSettings(key=Secret(" ".join(key.hex() for key in keys)))
+
+
+async def keep(store: MemoryStore, sealer: Sealer, id_: str) -> None:
+    """Save a document with something sealed."""
+    sealed = sealer.seal(Secret("hunter2"), account="acme", id=id_, revision=1, field="a")
+    await store.save("destinations", "acme", id_, {"secrets": {"a": sealed}})
+
+
+async def ids(store: MemoryStore) -> list[str]:
+    """Return the ids of the keys that the store knows of."""
+    return [document.id for document in await store.list(KIND, "")]
 
 
 async def test_the_first_start_makes_a_key(store: MemoryStore, settings: SecretsSettings) -> None:
@@ -79,6 +90,7 @@ async def test_a_key_from_the_environment_goes_before_the_file(store: MemoryStor
 
 
 async def test_a_key_that_the_operator_made_is_taken(store: MemoryStore, tmp_path: Path) -> None:
+    (tmp_path / "secret.key").touch(mode=0o600)
     (tmp_path / "secret.key").write_text(f"{KEY.hex()}\n")
     sealer = await load_sealer(SecretsSettings(key_file=str(tmp_path / "secret.key")), store)
     assert sealer.key_id == Sealer(KEY).key_id
@@ -87,6 +99,7 @@ async def test_a_key_that_the_operator_made_is_taken(store: MemoryStore, tmp_pat
 async def test_an_interrupted_first_start_is_taken_up(store: MemoryStore, settings: SecretsSettings) -> None:
     """The file was written, its id not yet."""
     Path(settings.key_file).parent.mkdir()
+    Path(settings.key_file).touch(mode=0o600)
     Path(settings.key_file).write_text(KEY.hex())
     await load_sealer(settings, store)
     assert [document.id for document in await store.list(KIND, "")] == [Sealer(KEY).key_id]
@@ -105,6 +118,7 @@ async def test_the_wrong_key_is_refused_and_both_are_named(store: MemoryStore) -
 async def test_the_wrong_key_file_is_named(store: MemoryStore, tmp_path: Path) -> None:
     await load_sealer(given(KEY), store)
     path = tmp_path / "secret.key"
+    path.touch(mode=0o600)
     path.write_text(OTHER.hex())
     with pytest.raises(StoreUnusable, match=re.escape(f"the key file {path} holds key {Sealer(OTHER).key_id}")):
         await load_sealer(SecretsSettings(key_file=str(path)), store)
@@ -164,4 +178,52 @@ async def test_a_key_file_that_can_not_be_made_is_named(store: MemoryStore, tmp_
     path = tmp_path / "dangling" / "secret.key"
     with pytest.raises(SettingsError, match=re.escape(f"{path} can't be written")):
         await load_sealer(SecretsSettings(key_file=str(path)), store)
+    assert store.kinds() == []
+
+
+async def test_a_new_first_key_seals_and_is_registered(store: MemoryStore) -> None:
+    """Before it seals anything."""
+    await keep(store, await load_sealer(given(KEY), store), "1")
+    sealer = await load_sealer(given(OTHER, KEY), store)
+    assert sealer.key_ids == (key_id_of(OTHER), key_id_of(KEY))
+    assert await ids(store) == [key_id_of(KEY), key_id_of(OTHER)]
+
+
+async def test_a_key_that_is_missing_though_it_is_needed_is_named(store: MemoryStore) -> None:
+    """With how much needs it; nothing is changed, and with the key it starts again."""
+    await keep(store, await load_sealer(given(KEY), store), "1")
+    await keep(store, await load_sealer(given(OTHER, KEY), store), "2")
+    await keep(store, await load_sealer(given(OTHER, KEY), store), "3")
+    said = f"1 documents are still sealed with key {key_id_of(KEY)}, which CONSIGNEE_SECRETS__KEY does not hold"
+    with pytest.raises(StoreUnusable, match=said):
+        await load_sealer(given(OTHER), store)
+    said = f"2 documents are still sealed with key {key_id_of(OTHER)}"
+    with pytest.raises(StoreUnusable, match=said):
+        await load_sealer(given(KEY), store)
+    assert (await load_sealer(given(KEY, OTHER), store)).key_id == key_id_of(KEY)
+    assert await ids(store) == [key_id_of(KEY), key_id_of(OTHER)]
+
+
+async def test_a_key_that_nothing_needs_may_be_missing(store: MemoryStore) -> None:
+    await load_sealer(given(KEY), store)
+    await keep(store, await load_sealer(given(OTHER, KEY), store), "1")
+    assert (await load_sealer(given(OTHER), store)).key_ids == (key_id_of(OTHER),)
+
+
+async def test_a_ring_of_strangers_is_refused_though_nothing_is_sealed(store: MemoryStore) -> None:
+    """It is somebody else's."""
+    await load_sealer(given(KEY), store)
+    with pytest.raises(StoreUnusable, match=f"holds key {key_id_of(OTHER)} or {key_id_of(bytes(32))}: give the key"):
+        await load_sealer(given(OTHER, bytes(32)), store)
+
+
+async def test_one_bad_key_in_the_file_is_the_operators_to_mend(store: MemoryStore, tmp_path: Path) -> None:
+    """Also behind a good one; neither is quoted."""
+    path = tmp_path / "secret.key"
+    path.write_text(f"{KEY.hex()}\nhunter2\n")
+    path.chmod(0o600)
+    with pytest.raises(SettingsError, match=re.escape(f"the key file {path}: a sealing key is 32 bytes")) as refused:
+        await load_sealer(SecretsSettings(key_file=str(path)), store)
+    assert "hunter2" not in str(refused.value)
+    assert KEY.hex() not in str(refused.value)
     assert store.kinds() == []

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consignee.errors import StoreError
-from consignee.secret import KEY_BYTES, Sealer, Secret, parse_key
+from consignee.secret import KEY_BYTES, Sealer, Secret, key_id_in, key_id_of, parse_key, parse_ring
 
 KEY: Final = bytes(range(KEY_BYTES))
+OTHER: Final = bytes(range(1, KEY_BYTES + 1))
 PLACE: Final[dict[str, Any]] = {"account": "acme", "id": "ABCD1234", "revision": 3, "field": "s3_secret_access_key"}
 CANARY: Final = "hunter2-canary"
 
@@ -182,3 +183,49 @@ def test_what_is_no_key_is_not_quoted(text: str) -> None:
         parse_key(text)
     assert not text or text not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize("between", [" ", "\n", "\r\n\r\n", " \t "])
+def test_a_ring_is_keys_with_white_space_between_them(between: str) -> None:
+    """In whatever spelling, each once, the order kept."""
+    text = between.join(["", OTHER.hex(), base64.b64encode(KEY).decode(), base64.b64encode(OTHER).decode(), ""])
+    assert parse_ring(text) == (OTHER, KEY)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", f"{KEY.hex()} hunter2", f"hunter2\n{KEY.hex()}", f"{KEY.hex()}{OTHER.hex()}"]
+)
+def test_one_bad_key_spoils_the_ring_and_none_is_quoted(text: str) -> None:
+    with pytest.raises(ValueError, match="32 bytes in base64 or hexadecimal") as refused:
+        parse_ring(text)
+    assert "hunter2" not in str(refused.value)
+    assert KEY.hex() not in str(refused.value)
+
+
+def test_the_first_key_seals_and_all_open() -> None:
+    old, new = Sealer(OTHER), Sealer(KEY, older=[OTHER])
+    assert new.key_ids == (key_id_of(KEY), key_id_of(OTHER))
+    assert new.open(old.seal(Secret(CANARY), **PLACE), **PLACE) == Secret(CANARY)
+    sealed = new.seal(Secret(CANARY), **PLACE)
+    assert key_id_in(sealed) == new.key_id == key_id_of(KEY)
+    with pytest.raises(StoreError, match=f"not '{old.key_id}'"):
+        old.open(sealed, **PLACE)
+
+
+def test_a_sealer_takes_other_keys_in_place_of_its_own() -> None:
+    """The one that is gone opens nothing any more, and all that are there are named."""
+    sealer = Sealer(KEY)
+    sealed = sealer.seal(Secret(CANARY), **PLACE)
+    sealer.take([OTHER, KEY])
+    assert sealer.key_id == key_id_of(OTHER)
+    assert sealer.open(sealed, **PLACE) == Secret(CANARY)
+    sealer.take([OTHER, bytes(KEY_BYTES)])
+    told = f"'{key_id_of(KEY)}', not '{key_id_of(OTHER)}' or '{key_id_of(bytes(KEY_BYTES))}'"
+    with pytest.raises(StoreError, match=told):
+        sealer.open(sealed, **PLACE)
+
+
+def test_what_stands_for_the_id_of_a_key_is_not_shown_at_length() -> None:
+    with pytest.raises(StoreError) as refused:
+        Sealer(KEY).open(CANARY * 9, **PLACE)
+    assert CANARY * 2 not in str(refused.value)

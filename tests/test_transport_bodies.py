@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from consignee.body import CHUNK_BYTES, Body, BytesBody, FileBody
-from consignee.errors import EndpointUnreachable, ProviderFailure, TimedOut
+from consignee.errors import EndpointUnreachable, FileDamaged, ProviderFailure, TimedOut
 from consignee.outlets import open_outlets
 from consignee.providers import s3
 from consignee.transport import Answer, Transport
@@ -200,7 +200,7 @@ async def test_a_file_that_is_gone_or_shorter_is_told_as_such(tmp_path: Path) ->
     async with hostile.accepting() as server, transport(10) as sender:
         body = body_of(tmp_path / "file", bytes(MEBIBYTE))
         os.truncate(body.path, CHUNK_BYTES)
-        with pytest.raises(ValueError, match="shorter"):
+        with pytest.raises(FileDamaged, match="shorter"):
             await send(sender, server, body)
         body.path.unlink()
         with pytest.raises(FileNotFoundError):

@@ -1,7 +1,7 @@
-"""API keys: which account a caller is. Only a hash of a key is kept."""
+"""API keys: which account a caller is. Only a hash of a key is kept, and only under a pepper."""
 
+import asyncio
 import base64
-import hashlib
 import hmac
 import os
 import re
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from consignee.errors import Conflict, InvalidRequest, NotFound
+from consignee.errors import Conflict, InvalidRequest, NotFound, StoreUnusable
+from consignee.pepper import Pepper, find_pepper, make_pepper, read_something
+from consignee.secret import Sealer
 from consignee.settings import FixedAccount
 from consignee.store import Document, Store
 
@@ -18,6 +20,11 @@ KIND: Final = "api_keys"
 _SHARED: Final = ""
 _MAX_LENGTH: Final = 256
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NOBODYS: Final = "0" * 64
+_PEPPER_GONE: Final = (
+    "the store's API keys are hashed with a pepper that is gone: put the file peppers.jsonl back, from your backup, or move"
+    " api_keys.jsonl away too, and make new keys"
+)
 _KEY = re.compile(r"csg_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 
 
@@ -31,35 +38,38 @@ class KeyInfo:
 
 
 class Accounts:
-    """The accounts and their API keys: fixed ones from the configuration, others in the store."""
+    """The accounts and their API keys: fixed ones from the configuration, others in the store. See `open_accounts`."""
 
     def __init__(
         self,
         store: Store,
         *,
+        pepper: Pepper,
         fixed: Sequence[FixedAccount] = (),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store = store
-        self._fixed = [(account.name, _hash(account.api_key.reveal())) for account in fixed]
+        self._pepper = pepper
+        self._fixed = [(account.name, pepper.hashed(account.api_key.reveal())) for account in fixed]
         self._now = now
         self._random = random
 
     async def authenticate(self, api_key: str) -> str | None:
-        """Return the name of the account whose key this is, or None; raises StoreError."""
-        if not api_key or len(api_key) > _MAX_LENGTH or not api_key.isascii():
-            return None
-        given = _hash(api_key)
+        """Return the name of the account whose key this is, or None; raises StoreError.
+
+        Whatever it is given, it does the same work: the time must not tell how near it was to a key.
+        """
+        is_plausible = 0 < len(api_key) <= _MAX_LENGTH and api_key.isascii()
+        given = self._pepper.hashed(api_key if is_plausible else "")
+        match = _KEY.fullmatch(api_key) if is_plausible else None
         fixed = self._fixed_account(given)
-        if fixed is not None:
-            return fixed
-        match = _KEY.fullmatch(api_key)
-        return await self._stored_account(match[1], given) if match else None
+        stored = await self._stored_account(match[1] if match else "", given)
+        return (fixed or stored) if is_plausible else None
 
     def _fixed_account(self, given: str) -> str | None:
         found = None
-        # No early end: the time must not tell which one it was.
+        # No early end: nor may the time tell which one it was.
         for name, known in self._fixed:
             if hmac.compare_digest(known, given):
                 found = name
@@ -67,9 +77,10 @@ class Accounts:
 
     async def _stored_account(self, key_id: str, given: str) -> str | None:
         document = await self._store.get(KIND, _SHARED, key_id)
-        if document is None or not hmac.compare_digest(document.data["hash"], given):
-            return None
-        return str(document.data["account"])
+        if document is None:
+            await read_something(self._store)
+        known, account = (document.data["hmac"], document.data["account"]) if document else (_NOBODYS, None)
+        return account if hmac.compare_digest(known, given) else None
 
     async def create_key(self, account: str) -> str:
         """Return a new key of that account, which can't be shown again.
@@ -81,7 +92,7 @@ class Accounts:
         key_id = self._random(4).hex()
         key = f"csg_{key_id}_{base64.urlsafe_b64encode(self._random(32)).decode().rstrip('=')}"
         created_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        data = {"account": account, "hash": _hash(key), "created_at": created_at}
+        data = {"account": account, "hmac": self._pepper.hashed(key), "created_at": created_at}
         await self._store.save(KIND, _SHARED, key_id, data)
         return key
 
@@ -97,12 +108,38 @@ class Accounts:
         try:
             await self._store.remove(KIND, _SHARED, id, replaces=document.revision)
         except Conflict:
-            # A key never changes, so it can only have been revoked meanwhile.
+            # A key never changes once all are open, so it can only have been revoked meanwhile.
             raise NotFound("There is no such API key.") from None
 
 
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+async def open_accounts(
+    store: Store,
+    *,
+    sealer: Sealer,
+    fixed: Sequence[FixedAccount] = (),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    random: Callable[[int], bytes] = os.urandom,
+) -> Accounts:
+    """Return the accounts of an open store, making its pepper at the first start.
+
+    Keys that an earlier version stored without a pepper get it. Raises StoreUnusable if the pepper is gone, and StoreError; the
+    next start then goes on with what is left.
+    """
+    pepper = await find_pepper(store, sealer=sealer)
+    documents = await store.list(KIND, _SHARED)
+    if pepper is None:
+        if any("hmac" in document.data for document in documents):
+            raise StoreUnusable(_PEPPER_GONE)
+        pepper = await make_pepper(store, sealer=sealer, random=random)
+    plain = [document for document in documents if "hmac" not in document.data]
+    await asyncio.gather(*(_season(store, document, pepper) for document in plain))
+    return Accounts(store, pepper=pepper, fixed=fixed, now=now, random=random)
+
+
+async def _season(store: Store, document: Document, pepper: Pepper) -> None:
+    data = {name: value for name, value in document.data.items() if name != "hash"}
+    data["hmac"] = pepper.over(document.data["hash"])
+    await store.save(KIND, _SHARED, document.id, data, replaces=document.revision)
 
 
 def _info(document: Document) -> KeyInfo:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from consignee.errors import FileDamaged
+
 CHUNK_BYTES: Final = 256 * 1024
 """How much of a file is in memory at once, and of what is in memory is sent at once."""
 
@@ -27,6 +29,9 @@ class Body(abc.ABC):
     @abc.abstractmethod
     async def part(self, offset: int, length: int) -> "Body":
         """Return a section of the content as a body of its own, with its own digests."""
+
+    async def verify(self) -> None:  # noqa: B027 - what is in memory is what it was
+        """Return if the content is still what its digests say; raises FileDamaged."""
 
     def payload(self) -> bytes | AsyncIterator[bytes]:
         """Return the whole content in the form that costs least to send."""
@@ -60,7 +65,8 @@ class BytesBody(Body):
 class FileBody(Body):
     """A file on disk, or the section of it that begins at `start`; never whole in memory.
 
-    Reading raises OSError, or ValueError if the file is shorter than it was.
+    Reading raises OSError, or FileDamaged: if the file is shorter than it was, and, before the last piece is given out, if
+    what was read from the beginning is not what `sha256` says. If not `checked`, `sha256` is of something else.
     """
 
     path: Path
@@ -68,31 +74,36 @@ class FileBody(Body):
     md5: bytes
     sha256: bytes
     start: int = 0
+    checked: bool = True
 
     async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the content from `offset`."""
         left = self.length - offset
-        file, chunk = await asyncio.to_thread(self._begun, offset, left)
+        reading, chunk = await asyncio.to_thread(self._begun, offset, left)
         try:
             while left:
-                if not chunk:
-                    raise ValueError("the file is shorter than it was")
                 left -= len(chunk)
                 yield chunk
                 if left:
-                    chunk = await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
+                    chunk = await asyncio.to_thread(reading.next)
         finally:
-            file.close()
+            reading.file.close()
 
-    def _begun(self, offset: int, most: int) -> tuple[io.FileIO, bytes]:
+    def _begun(self, offset: int, length: int) -> tuple["_Reading", bytes]:
         """The open file and its first piece, in one visit to a thread: most files are no longer."""
         file = io.FileIO(self.path)
         try:
             file.seek(self.start + offset)
-            return file, file.read(min(most, CHUNK_BYTES))
+            reading = _Reading(file, length, self.sha256 if self.checked and not offset else None)
+            return reading, reading.next()
         except BaseException:
             file.close()
             raise
+
+    async def verify(self) -> None:
+        """Return if the whole file, read once more, is what its digest says; raises FileDamaged, OSError."""
+        async for _ in self.chunks():
+            pass
 
     async def part(self, offset: int, length: int) -> Body:
         """Return a section, after reading it once for its digests."""
@@ -101,15 +112,34 @@ class FileBody(Body):
         return FileBody(self.path, length, md5, sha256, start)
 
 
+class _Reading:
+    """A file that is read piece by piece, so many bytes in all, which must have that digest if there is one."""
+
+    def __init__(self, file: io.FileIO, length: int, digest: bytes | None = None) -> None:
+        self.file = file
+        self._left = length
+        self._digest = digest
+        self._sha256 = hashlib.sha256()
+
+    def next(self) -> bytes:
+        """Return the next piece, empty after the last one; raises FileDamaged."""
+        chunk = self.file.read(min(self._left, CHUNK_BYTES))
+        self._left -= len(chunk)
+        if self._left and not chunk:
+            raise FileDamaged("The file became shorter on this service's disk.")
+        if self._digest is not None:
+            self._sha256.update(chunk)
+            if not self._left and self._sha256.digest() != self._digest:
+                raise FileDamaged("The file was damaged on this service's disk: it is not what was taken in.")
+        return chunk
+
+
 def _digests(path: Path, start: int, length: int) -> tuple[bytes, bytes]:
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
+    with io.FileIO(path) as file:
         file.seek(start)
-        while length:
-            chunk = file.read(min(length, CHUNK_BYTES))
-            if not chunk:
-                raise ValueError("the file is shorter than it was")
-            length -= len(chunk)
+        reading = _Reading(file, length)
+        while chunk := reading.next():
             md5.update(chunk)
             sha256.update(chunk)
     return md5.digest(), sha256.digest()

@@ -1,4 +1,4 @@
-"""The command: serve, deliver, check, policy, keys, config, demo."""
+"""The command: serve, deliver, check, policy, keys, backup, restore, config, demo."""
 
 import argparse
 import importlib
@@ -14,6 +14,9 @@ _COMMANDS = {
     "check": "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
     "policy": "print the smallest policy that lets a destination work, to paste at the provider",
     "keys": "create, list or revoke API keys, also while the server runs",
+    "secrets": "rotate the key that seals secrets at rest, also while the server runs",
+    "backup": "write a backup of the store and the spool to a file, also while the server runs",
+    "restore": "restore a backup where there is nothing yet, while no server runs",
     "config": "show the effective settings, secrets hidden",
     "demo": "the tour: a storage server, this service, and every step in between",
 }
@@ -25,8 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Each command is a module of its own, so that `--version` and `--help` load nothing else.
     run: Callable[[argparse.Namespace], int] = importlib.import_module(f"consignee.commands.{parsed.command}").run
     from consignee.errors import ConsigneeError
+    from consignee.hardening import forbid_core_dumps
 
     try:
+        forbid_core_dumps()
         return run(parsed)
     except ConsigneeError as error:
         return _refuse(str(error))
@@ -46,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"consignee {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     by_name = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
-    for name in ("serve", "deliver", "check", "policy", "keys", "config"):
+    for name in ("serve", "deliver", "check", "policy", "keys", "secrets", "backup", "restore", "config"):
         by_name[name].add_argument("--config", type=Path, metavar="FILE", help="settings, in TOML")
     by_name["serve"].add_argument("--host", help="address to listen on")
     by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
@@ -54,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         by_name[name].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
     _add_deliver(by_name["deliver"])
     _add_keys(by_name["keys"])
+    _add_secrets(by_name["secrets"])
+    for name in ("backup", "restore"):
+        by_name[name].add_argument("file", metavar="FILE", type=Path, help="the backup")
+    by_name["backup"].add_argument("--without-files", action="store_true", help="leave out the files of result sets")
     by_name["demo"].add_argument(
         "--config", type=Path, metavar="FILE", default=Path("config/development.toml"), help="settings, in TOML"
     )
@@ -81,3 +90,15 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("id", metavar="ID", help="the key's id, from the list")
     for action in actions.choices.values():
         action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings, in TOML")
+
+
+def _add_secrets(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    rotate = actions.add_parser("rotate", help="make a new key, and seal everything with it")
+    actions.add_parser("status", help="say how many documents are sealed with each key")
+    forget = actions.add_parser("forget", help="drop a key that nothing is sealed with any more")
+    forget.add_argument("id", metavar="KEY_ID", help="the key's id, from the status")
+    for action in actions.choices.values():
+        action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings, in TOML")
+    rotate.add_argument("--resume", action="store_true", help="make no key, only go on with what is left")
+    rotate.add_argument("--new", action="store_true", help="make a key also if something is left of the last rotation")

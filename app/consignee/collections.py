@@ -53,13 +53,18 @@ class Collections:
         self.deleted: list[Callable[[str, str], Awaitable[None]]] = []
         """Who is told, with account and id, of each collection that is no more."""
 
-    async def create(self, account: str, values: Mapping[str, Any]) -> Collection:
-        """Check and save a new collection, with a secret for its webhook; raises InvalidRequest, LimitReached or StoreError."""
+    async def create(self, account: str, values: Mapping[str, Any], *, id: str = "") -> Collection:  # noqa: A002
+        """Check and save a new collection, with a secret for its webhook; with that `id`, if one is given.
+
+        Raises InvalidRequest, LimitReached, StoreError, or Conflict if the id is taken; then nothing is saved.
+        """
         fields = parse(values, self._fields)
         await self._require_destinations(account, fields["destination_ids"])
         now = timestamp(self._now())
         made = Collection(account=account, id="", revision=0, created_at=now, updated_at=now, **fields)
         made = self._with_secret(made)
+        if id:
+            return await self._save(replace(made, id=id), limit=self._limit)
         while True:
             with suppress(Conflict):  # the id is taken: try another
                 return await self._save(replace(made, id=self._random(4).hex().upper()), limit=self._limit)
@@ -83,7 +88,17 @@ class Collections:
         after = self._with_secret(replace(before, **fields, updated_at=timestamp(self._now())))
         new = [one for one in after.destination_ids if one not in before.destination_ids]
         await self._require_destinations(account, new)
-        return await self._save(after)
+        return await self._replace(before, after)
+
+    async def _replace(self, before: Collection, after: Collection) -> Collection:
+        while True:
+            with suppress(Conflict):
+                return await self._save(after)
+            latest = await self.get(before.account, before.id)
+            if replace(latest, revision=before.revision) != before:
+                raise Conflict("The collection was changed meanwhile: read it again, then repeat the change.")
+            # Only sealed anew meanwhile: that takes nothing from this change.
+            before, after = latest, replace(after, revision=latest.revision)
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
         """Remove a collection, its result sets and what is still to be delivered; raises NotFound.
@@ -93,6 +108,12 @@ class Collections:
         await discard(self._store, KIND, account, id, what="collection")
         for watcher in self.deleted:
             await watcher(account, id)
+
+    async def recall(self, account: str, id: str, values: Mapping[str, Any]) -> Collection:  # noqa: A002
+        """Return a collection as `create` made it of these values; nobody may have been told its secret. Raises NotFound."""
+        collection = await self.get(account, id)
+        untold = WEBHOOK_SECRET in collection.secrets and not values.get(WEBHOOK_SECRET) and collection.revision == 1
+        return replace(collection, generated=untold)
 
     async def uses(self, account: str) -> Counter[str]:
         """Return, by id, how many of the account's collections name each destination."""

@@ -16,6 +16,8 @@ from aiohttp.abc import AbstractResolver
 from consignee import __version__
 from consignee.addresses import METADATA, Address, Network, forms, is_own_address, special
 from consignee.endpoint import Endpoint, EndpointInvalid, parse_endpoint
+from consignee.names import Names
+from consignee.receiving import CappedConnector
 
 __all__ = [
     "AddressRefused",
@@ -24,6 +26,8 @@ __all__ = [
     "EndpointInvalid",
     "Guard",
     "Policy",
+    "caused",
+    "create_socket",
     "is_own_address",
     "open_session",
     "refused",
@@ -122,17 +126,23 @@ class AddressRefused(OSError):
 
 def refused(exc: BaseException) -> bool:
     """Whether `exc` reports a refusal by the policy, be it wrapped by aiohttp or by others with `from`."""
+    return caused(exc, AddressRefused)
+
+
+def caused(exc: BaseException, by: type[BaseException]) -> bool:
+    """Whether `exc` is such an exception, or wraps one."""
     seen: list[BaseException] = []
     current: BaseException | None = exc
     while current is not None and current not in seen:
-        if isinstance(current, AddressRefused):
+        if isinstance(current, by):
             return True
         seen.append(current)
         current = getattr(current, "os_error", None) or current.__cause__
     return False
 
 
-def _create_socket(addr_info: aiohttp.AddrInfoType) -> socket.socket:
+def create_socket(addr_info: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a new socket for the address."""
     family, kind, protocol, _, _ = addr_info
     return socket.socket(family, kind, protocol)
 
@@ -141,7 +151,7 @@ class Guard:
     """A socket factory: sees every address just before it is dialled, and refuses what the policy forbids."""
 
     def __init__(
-        self, policy: Policy, *, trusted: bool = False, create: aiohttp.SocketFactoryType = _create_socket
+        self, policy: Policy, *, trusted: bool = False, create: aiohttp.SocketFactoryType = create_socket
     ) -> None:
         self._policy = policy
         self._trusted = trusted
@@ -179,16 +189,19 @@ def open_session(
     limit: int = 0,
     dns_ttl: int = 10,
     connect_timeout: float = 10.0,
-    create_socket: aiohttp.SocketFactoryType = _create_socket,
+    create_socket: aiohttp.SocketFactoryType = create_socket,
+    guard: aiohttp.SocketFactoryType | None = None,
+    middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
     """Return the guarded session; the caller closes it, and makes each request with `allow_redirects=False`.
 
     `trusted` is for the operator's own endpoints: any address but a cloud's metadata. `limit` counts
     connections (0: no limit), `dns_ttl` and `connect_timeout` are in seconds; OSError for a bad `ca_file`.
+    `guard` takes the place of the one that the policy makes, `middlewares` see every request first.
     """
-    connector = aiohttp.TCPConnector(
-        socket_factory=Guard(policy, trusted=trusted, create=create_socket),
-        resolver=resolver or aiohttp.ThreadedResolver(),
+    connector = CappedConnector(
+        socket_factory=guard or Guard(policy, trusted=trusted, create=create_socket),
+        resolver=resolver or Names(),
         ssl=_tls_context(ca_file),
         limit=limit,
         use_dns_cache=dns_ttl > 0,
@@ -203,4 +216,5 @@ def open_session(
         auto_decompress=False,
         trust_env=False,
         trace_configs=list(trace_configs),
+        middlewares=middlewares,
     )

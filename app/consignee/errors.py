@@ -8,9 +8,11 @@
       NotFound                      not_found: no such thing, or somebody else's
       LimitReached                  limit_reached: the account is full
       Conflict                      conflict: somebody else changed it meanwhile
+      IdempotencyKeyReused          idempotency_key_reused: the same key, but another request
       RateLimited                   rate_limited: too many at once; says when to come back
       VerificationFailed            the code of the step that failed; carries the step report
       StoreError                    unavailable: the store could not do it, nothing was changed
+        StoreFull                   there is no room on the disk; what is there can still be read and removed
         StoreUnusable               the store can't be opened; says which file and what to do
       ProviderFailure               a step at the customer's storage failed
         CredentialsRejected         credentials_rejected
@@ -27,6 +29,7 @@
         NotAStorageService          not_a_storage_service
         FileTooLarge                file_too_large: larger than this storage takes
         KeyTooLong                  key_too_long: a path prefix and a file's name that are too long together
+        FileDamaged                 file_damaged: what we kept of a file is not what was taken in
         ProviderError               provider_error
 
 No message holds a secret, and none quotes what a vendor wrote.
@@ -36,6 +39,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from consignee.rates import Quota
     from consignee.verification import Report
 
 
@@ -95,14 +99,21 @@ class Conflict(ConsigneeError):
     code = "conflict"
 
 
+class IdempotencyKeyReused(ConsigneeError):
+    """Another request came with that key; nothing was done."""
+
+    code = "idempotency_key_reused"
+
+
 class RateLimited(ConsigneeError):
-    """Too much at once; `retry_after` is in seconds."""
+    """Too much at once; `retry_after` is in seconds, `quota` what a rate leaves, if it is one."""
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after: int) -> None:
+    def __init__(self, message: str, *, retry_after: int, quota: "Quota | None" = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.quota = quota
 
 
 class VerificationFailed(ConsigneeError):
@@ -118,6 +129,10 @@ class StoreError(ConsigneeError):
     """The store could not do it. What was there before is still there."""
 
     code = "unavailable"
+
+
+class StoreFull(StoreError):
+    """There is no room on the disk. What is there can still be read and removed."""
 
 
 class StoreUnusable(StoreError):
@@ -253,6 +268,13 @@ class KeyTooLong(ProviderFailure):
 
     code = "key_too_long"
     hint = "Shorten the path prefix, the collection's name or the file's name."
+
+
+class FileDamaged(ProviderFailure):
+    """What lies on our own disk is not what was taken in: it must not arrive as if it were."""
+
+    code = "file_damaged"
+    hint = "Upload the result set again, and ask the operator of this service to check its disk."
 
 
 class ProviderError(ProviderFailure):

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consignee.destination import Draft
-from consignee.errors import Conflict, LimitReached, RateLimited
+from consignee.errors import LimitReached, NotFound, RateLimited
 from consignee.sealed import open_secrets, seal_secrets
 from consignee.secret import Sealer, Secret
 from consignee.store import Document, Store
+from consignee.store.documents import discard
 
 KIND: Final = "test_objects"
 MOST: Final = 1000
@@ -60,8 +61,8 @@ class Leftovers:
 
     async def forget(self, account: str, id: str) -> None:  # noqa: A002
         """Remove it; succeeds when there is none. Raises StoreError."""
-        with suppress(Conflict):
-            await self._store.remove(KIND, account, id, replaces=1)
+        with suppress(NotFound):
+            await discard(self._store, KIND, account, id, what="test file")
 
     async def get(self, account: str, id: str) -> Leftover | None:  # noqa: A002
         """Return it, or None; raises StoreError if its secrets can't be opened."""
@@ -78,7 +79,7 @@ class Leftovers:
 
 
 def to_data(leftover: Leftover, sealer: Sealer) -> dict[str, Any]:
-    """Return the stored form, for its first and only revision."""
+    """Return the stored form, for its first revision; later ones differ in how it is sealed alone."""
     return {
         "key": leftover.key,
         "type": leftover.type,

@@ -14,8 +14,10 @@ from consignee.delivery.opening import open_dispatch
 from consignee.leftovers import Leftovers
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Provider, discover
+from consignee.rates import Rates
 from consignee.removal import Remover
 from consignee.reverification import Reverification
+from consignee.rotation import Rotation
 from consignee.sealing_key import load_sealer
 from consignee.service import Destinations
 from consignee.settings import Settings
@@ -66,13 +68,24 @@ async def open_destinations(
             timeout=settings.verification.timeout,
         )
         await remover.take_up()
-        tester = Tester(settings.verification, catalog=catalog, outlets=outlets, remover=remover)
+        rates = Rates(
+            "tests",
+            what="connectivity tests",
+            per_second=settings.limits.tests_per_second,
+            burst=settings.limits.tests_burst,
+        )
+        tester = Tester(settings.verification, catalog=catalog, outlets=outlets, remover=remover, rates=rates)
         destinations = Destinations(opened, sealer=sealer, catalog=catalog, tester=tester, limits=settings.limits)
         if (period := settings.verification.period) is not None:
             Reverification(destinations, period=period, turns=tester.turns, agenda=agenda).start()
         await stack.enter_async_context(
             open_dispatch(settings, destinations, sealer=sealer, outlets=outlets, agenda=agenda)
         )
+        destinations.rotation = Rotation(
+            opened, sealer=sealer, settings=settings.secrets, renewals=destinations.renewals
+        )
+        await destinations.idempotency.open()
+        destinations.idempotency.start(agenda)
         yield destinations
 
 

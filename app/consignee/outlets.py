@@ -2,12 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
+from consignee import proxy
 from consignee.egress import AllowRule, Policy, open_session
 from consignee.providers.base import Provider
+from consignee.proxy import Proxy
 from consignee.settings import EgressSettings, ProviderSettings, Settings
 from consignee.transport import Parts, Trace, Transport, trace_config
 
@@ -32,8 +36,8 @@ class Outlets:
         """Return the transport for a destination of a provider."""
         own = self._settings.providers.get(provider.type, ProviderSettings()).endpoint_url
         session = self._operators if own else self._customers
-        idle = self._settings.delivery.idle_timeout
-        return Transport(session, endpoint_url=own, trace=trace, parts=self._parts, idle=idle)
+        idle, least = self._settings.delivery.idle_timeout, self._settings.delivery.least_bytes_per_second
+        return Transport(session, endpoint_url=own, trace=trace, parts=self._parts, idle=idle, least=least)
 
     def webhooks(self) -> aiohttp.ClientSession:
         """Return the session for addresses that customers name for messages; make requests with `allow_redirects=False`."""
@@ -42,12 +46,12 @@ class Outlets:
 
 @asynccontextmanager
 async def open_outlets(settings: Settings, *, resolver: AbstractResolver | None = None) -> AsyncIterator[Outlets]:
-    """Yield the sessions, and close them; `resolver` takes the place of the system's."""
-    rules = policy(settings.egress)
-    hooks = [trace_config()]
-    ca_file = settings.egress.ca_file
+    """Yield the sessions, and close them; `resolver` takes the place of the system's. Only what customers name is proxied."""
+    rules, given = policy(settings.egress), settings.egress
+    opened = partial(proxy.open_session, proxy=Proxy(given.proxy, given.proxy_auth)) if given.proxy else open_session
+    options: dict[str, Any] = {"resolver": resolver, "ca_file": given.ca_file, "trace_configs": [trace_config()]}
     async with (
-        open_session(rules, resolver=resolver, ca_file=ca_file, trace_configs=hooks) as customers,
-        open_session(rules, trusted=True, resolver=resolver, ca_file=ca_file, trace_configs=hooks) as operators,
+        opened(rules, **options) as customers,
+        open_session(rules, trusted=True, **options) as operators,
     ):
         yield Outlets(customers, operators, settings)

@@ -1,20 +1,21 @@
-"""The key that seals secrets at rest: given in the environment, or in a file that is made on the first start."""
+"""The keys that seal secrets at rest, of an open store: found, or made on the first start; never others than its own."""
 
-import base64
 import os
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Final
 
-from consignee.errors import SettingsError, StoreUnusable
-from consignee.secret import KEY_BYTES, Sealer, parse_key
+from consignee.errors import StoreUnusable
+from consignee.key_ring import KeyRing
+from consignee.resealing import count_keys
+from consignee.sealed import SEALED
+from consignee.secret import KEY_BYTES, Sealer, key_id_of
 from consignee.settings import SecretsSettings
 from consignee.store import Store
-from consignee.store.disk import write_durably
+
+__all__ = ["KIND", "SEALED", "load_sealer", "register"]
 
 KIND: Final = "sealing_keys"
-SEALED: Final = frozenset({"destinations", "collections", "deliveries", "test_objects"})
-"""The kinds of documents that may hold something sealed."""
+"""A document for the id of each key that something may be sealed with: it is there before anything is."""
 
 
 async def load_sealer(
@@ -22,59 +23,65 @@ async def load_sealer(
 ) -> Sealer:
     """Return the sealer of an open store, making its key if there is neither key nor sealed document yet.
 
-    Raises StoreUnusable if the key is not the one that the store was sealed with, or if there is none; SettingsError if what is
-    there is not a key.
+    Raises StoreUnusable if a key is missing that something in the store is sealed with; SettingsError if what is there is not
+    a key.
     """
+    ring = KeyRing(settings)
     used = [document.id for document in await store.list(KIND, "")]
-    key = _given(settings)
-    if key is None:
-        key = _make(settings, store, used, random)
-    sealer = Sealer(key, random=random)
-    if not used and SEALED.isdisjoint(store.kinds()):
-        await store.save(KIND, "", sealer.key_id, {})
-    elif sealer.key_id not in used:
-        raise StoreUnusable(
-            f"the store is sealed with key {_names(used)}, but {_source(settings)} holds key {sealer.key_id}: "
-            "give the key that belongs to this store"
-        )
+    keys = ring.read()
+    if keys is None:
+        keys = _make(ring, store, used, random)
+    sealer = Sealer(keys[0], older=keys[1:], random=random)
+    await _require(sealer, ring, store, used)
+    await register(store, sealer.key_id)
     return sealer
 
 
-def _given(settings: SecretsSettings) -> bytes | None:
-    if settings.key is not None:
-        text = settings.key.reveal()
-    else:
-        try:
-            text = Path(settings.key_file).read_text()
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{_source(settings)} can't be read: {type(error).__name__}") from None
-    try:
-        return parse_key(text)
-    except ValueError as error:
-        raise SettingsError(f"{_source(settings)}: {error}") from None
+async def register(store: Store, key_id: str) -> None:
+    """Note durably that something may be sealed with that key; raises StoreError."""
+    if await store.get(KIND, "", key_id) is None:
+        await store.save(KIND, "", key_id, {})
 
 
-def _make(settings: SecretsSettings, store: Store, used: list[str], random: Callable[[int], bytes]) -> bytes:
-    if used or not SEALED.isdisjoint(store.kinds()):
+async def _require(sealer: Sealer, ring: KeyRing, store: Store, used: list[str]) -> None:
+    if not used and _is_new(store):
+        return
+    missing = [key_id for key_id in used if key_id not in sealer.key_ids]
+    if len(missing) == len(used):
         raise StoreUnusable(
-            f"the store holds secrets sealed with key {_names(used)}, but {_source(settings)} does not exist: "
+            f"the store is sealed with key {_names(used)}, but {ring.source} holds key {_names(sealer.key_ids)}: "
+            "give the key that belongs to this store"
+        )
+    counts = await count_keys(store) if missing else {}
+    if needed := [key_id for key_id in missing if counts.get(key_id)]:
+        raise StoreUnusable(
+            f"{sum(counts[key_id] for key_id in needed)} documents are still sealed with key {_names(needed, 'and')}, "
+            f"which {ring.source} does not hold: put it back, behind the first one; without it they can't be read"
+        )
+
+
+def _make(ring: KeyRing, store: Store, used: list[str], random: Callable[[int], bytes]) -> tuple[bytes, ...]:
+    if used or not _is_new(store):
+        raise StoreUnusable(
+            f"the store holds secrets sealed with key {_names(used)}, but {ring.source} does not exist: "
             "put the key back, from your backup; without it the secrets can't be read"
         )
-    key = random(KEY_BYTES)
-    path = Path(settings.key_file)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(path, base64.b64encode(key) + b"\n", mode=0o600)
-    except OSError as error:
-        raise SettingsError(f"{_source(settings)} can't be written: {type(error).__name__}") from None
-    return key
+    keys = (new_key(random, used),)
+    ring.write(keys)
+    return keys
 
 
-def _source(settings: SecretsSettings) -> str:
-    return "CONSIGNEE_SECRETS__KEY" if settings.key is not None else f"the key file {settings.key_file}"
+def new_key(random: Callable[[int], bytes], taken: Iterable[str]) -> bytes:
+    """Return a key whose id is none of those."""
+    while True:
+        key = random(KEY_BYTES)
+        if key_id_of(key) not in taken:
+            return key
 
 
-def _names(used: list[str]) -> str:
-    return " or ".join(used) if used else "(unknown)"
+def _is_new(store: Store) -> bool:
+    return SEALED.keys().isdisjoint(store.kinds())
+
+
+def _names(ids: Iterable[str], word: str = "or") -> str:
+    return f" {word} ".join(ids) or "(unknown)"

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final
 
-from consignee.secret import Secret, parse_key
+from consignee.secret import Secret, parse_ring
 
 Rule = Callable[[Any], object]
 Name = tuple[str, ...]
 _HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\})+"
 _PATH = r"(?:/(?:[A-Za-z0-9._~-]|\{account\}|\{region\}|\{bucket\})+)+/?|/"
 _ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?({_PATH})?)?")
+_HTTP_ORIGIN = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+")
 
 _EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -64,12 +65,16 @@ def seconds(duration: str) -> float:
 
 
 def _is_sealing_key(key: Secret) -> None:
-    parse_key(key.reveal())
+    parse_ring(key.reveal())
 
 
 _NOT_EMPTY: Final = demand(bool, "text that is not empty")
 _NO_URL: Final = demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
 _DURATION: Final = demand(_EVERY.fullmatch, "a whole number followed by s, m, h or d, or empty")
+_PROXY: Final = demand(
+    lambda url: not url or (_HTTP_ORIGIN.fullmatch(url) and _is_endpoint(url)),
+    "an http URL of a host and a port and nothing else, such as http://proxy.internal:3128",
+)
 _BARE_URL: Final = demand(
     _is_endpoint, "an http or https URL of a host, and perhaps a port and a path: no query, no user name"
 )
@@ -125,6 +130,12 @@ class EgressSettings:
     allow_http: bool = _setting(False, "Whether customers' endpoints may be http; otherwise only https.")
     allow_names: tuple[str, ...] = _setting((), "Host names that are allowed although they look internal.")
     ca_file: str = _setting("", "PEM file of further authorities to trust; empty: none.")
+    proxy: str = _setting(
+        "", 'Forward proxy for all that customers name, "http://proxy.internal:3128"; empty: none.', _PROXY
+    )
+    proxy_auth: Secret | None = _setting(  # noqa: RUF009, for it returns a field
+        None, 'What that proxy wants to see: "user:password".', in_file=False
+    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +149,30 @@ class LimitsSettings:
         10, "Seconds for a body to arrive whole, or for more of a file.", _between(0.01, 3600)
     )
     form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
+    json_depth: int = _setting(32, "Most levels in a JSON body.", _between(2, 100))
+    headers: int = _setting(100, "Most headers of a request.", _between(20, 1000))
+    header_bytes: int = _setting(16_384, "Most bytes of a request's line and headers.", _between(1024, 2**20))
+    header_timeout: float = _setting(15, "Seconds for a request's headers to arrive.", _between(0.1, 3600))
+    connections: int = _setting(
+        2000, "Most connections; one too many takes the place of an idle one.", _between(10, 10**6)
+    )
+    connections_per_address: int = _setting(1000, "Most connections of one address; 0: no limit.", _between(0, 10**6))
+    requests_in_flight: int = _setting(256, "Most requests under way; beyond, the answer is 503.", _between(1, 10**5))
+    streams_in_flight: int = _setting(256, "The same for what takes long by nature: files, events.", _between(1, 10**5))
+    account_share: float = _setting(0.5, "Part of those that one account may have.", _between(0.01, 1))
+    requests_per_second: float = _setting(300, "Requests of one account a second; 0: no limit.", _between(0, 10**6))
+    requests_burst: int = _setting(1000, "Requests of one account at once.", _between(1, 10**6))
+    tests_per_second: float = _setting(
+        20, "Connectivity tests of one account a second; 0: no limit.", _between(0, 10**6)
+    )
+    tests_burst: int = _setting(200, "Connectivity tests of one account at once.", _between(1, 10**6))
+    wrong_keys_per_minute: float = _setting(
+        30, "Requests without a known key from one address a minute; 0: no limit.", _between(0, 10**6)
+    )
+    wrong_keys_burst: int = _setting(100, "Requests without a known key from one address at once.", _between(1, 10**6))
+    idempotency_keys: int = _setting(
+        10_000, "Idempotency keys remembered for one account, for a day each.", _between(1, 10**6)
+    )
 
 
 @dataclass(frozen=True)
@@ -184,6 +219,9 @@ class DeliverySettings:
         "5d", "Time of nothing but failure after which a destination is disabled; empty: never.", _DURATION
     )
     idle_timeout: float = _setting(60, "Seconds without any progress after which an upload fails.", _between(0.1, 3600))
+    least_bytes_per_second: int = _setting(
+        10_000, "Rate below which an upload fails, on the average of a request; 0: none.", _between(0, 10**9)
+    )
     part_threshold: int = _setting(16 * _MIB, "Bytes above which a file is sent in parts.", _between(1, 5 * 1024**3))
     part_size: int = _setting(16 * _MIB, "Bytes of such a part, at least.", _between(5 * _MIB, 1024**3))
     parts_at_once: int = _setting(4, "Parts of one file under way at once.", _between(1, 100))

@@ -18,7 +18,11 @@ from consignee.clock import timestamp
 from consignee.destination import Destination, Draft, from_document, to_data
 from consignee.errors import Conflict, ConsigneeError, LimitReached, NotFound, StoreError
 from consignee.health import Health
+from consignee.idempotency import Idempotency
 from consignee.listing import Listing, Page, paginate
+from consignee.precedents import Precedents
+from consignee.resealing import Renew
+from consignee.rotation import Rotation
 from consignee.secret import Sealer
 from consignee.settings import LimitsSettings
 from consignee.store import Document, Store
@@ -50,6 +54,9 @@ class Usage:
 class Destinations:
     """The destinations of all accounts. Every method takes the account; what belongs to another does not exist."""
 
+    rotation: Rotation
+    """Of the key that seals their secrets; there from when the service was opened."""
+
     def __init__(
         self,
         store: Store,
@@ -68,17 +75,22 @@ class Destinations:
         """Who is told, with account and id, of each saved destination whose test went well."""
         self.deleted: list[Callable[[Destination], Awaitable[None]]] = []
         """Who is told of each destination that is no more."""
+        self.renewals: dict[str, Renew] = {}
+        """By kind, who saves documents anew when the sealing key changes, where not just anybody may."""
+        precedents = Precedents(store, sealer=sealer, most=limits.idempotency_keys, now=now, random=random)
+        self.idempotency = Idempotency(precedents)
         self._dispatch: Dispatch | None = None
-        self._sealer = sealer
+        self.sealer = sealer
         self._tester = tester
         self._limits = limits
         self._now = now
         self._random = random
 
-    async def create(self, account: str, values: Mapping[str, Any]) -> Destination:
-        """Check, prove if enabled, and save a new destination.
+    async def create(self, account: str, values: Mapping[str, Any], *, id: str = "") -> Destination:  # noqa: A002
+        """Check, prove if enabled, and save a new destination; with that `id`, if one is given.
 
-        Raises InvalidDestination, LimitReached, VerificationFailed (then nothing is saved) or StoreError.
+        Raises InvalidDestination, LimitReached, VerificationFailed, StoreError, or Conflict if the id is taken; then nothing is
+        saved.
         """
         draft = self.catalog.parse(values)
         limit = (await self._room(account)).limit
@@ -86,6 +98,8 @@ class Destinations:
         now = self._timestamp()
         made = Destination(**vars(draft), account=account, id="", revision=0, created_at=now, updated_at=now)
         made = self._remember(made, report)
+        if id:
+            return await self._save(replace(made, id=id), limit=limit)
         while True:
             with suppress(Conflict):  # the id is taken: try another
                 return await self._save(replace(made, id=self._random(4).hex().upper()), limit=limit)
@@ -182,13 +196,14 @@ class Destinations:
 
         Accounts take turns at the places for this, and one account never has more than a quarter of all.
 
-        Raises NotFound, before any test, if one of them does not exist.
+        Raises, before any test, NotFound if one of them does not exist, and RateLimited if the account asks for too many.
         """
         if ids is None:
             ids = [document.id for document in await self.store.list(KIND, account)]
         chosen = dict.fromkeys(ids)
         for one in chosen:
             await self.get(account, one)
+        self._tester.charge(account, len(chosen))
         tasks = [asyncio.create_task(self._verify_one(account, one)) for one in chosen]
         try:
             for done in asyncio.as_completed(tasks):
@@ -254,14 +269,14 @@ class Destinations:
             KIND,
             saved.account,
             saved.id,
-            to_data(saved, self._sealer),
+            to_data(saved, self.sealer),
             replaces=destination.revision,
             limit=limit,
         )
         return saved
 
     def _read(self, document: Document) -> Destination:
-        return from_document(document, self._sealer)
+        return from_document(document, self.sealer)
 
     def _timestamp(self) -> str:
         return timestamp(self._now())

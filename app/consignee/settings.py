@@ -140,7 +140,7 @@ def _build(found: Mapping[Name, tuple[Any, str]]) -> Settings:
 def _written(path: Path) -> Iterator[tuple[Name, Any]]:
     for name, raw in _leaves((), _parse(path), str(path)):
         if name in SETTINGS and not SETTINGS[name].in_file:
-            place = f"set {_variable(name)}, or write it into the file that secrets.key_file names"
+            place = f"set {_variable(name)}, or {_variable(name)}_FILE to the name of a file that holds it"
             raise SettingsError(f"{path}: {'.'.join(name)} does not belong into this file: {place}")
         yield name, raw
 

@@ -9,6 +9,7 @@ from consignee.catalog import Catalog
 from consignee.destination import Draft
 from consignee.errors import RateLimited
 from consignee.outlets import Outlets
+from consignee.rates import Rates
 from consignee.removal import Remover
 from consignee.settings import VerificationSettings
 from consignee.turns import Turns
@@ -30,12 +31,14 @@ class Tester:
         catalog: Catalog,
         outlets: Outlets,
         remover: Remover,
+        rates: Rates | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._timeout = settings.timeout
         self._catalog = catalog
         self._outlets = outlets
         self._remover = remover
+        self._rates = rates
         self._random = random
         self._slots = Turns(settings.concurrency, each=settings.concurrency - settings.concurrency // 4)
         self.turns = Turns(max(1, settings.concurrency // 2), each=max(1, settings.concurrency // 4))
@@ -43,9 +46,12 @@ class Tester:
     async def test(self, account: str, draft: Draft, found: Mapping[str, str], *, patient: bool = False) -> Report:
         """Return the report of a test.
 
-        Raises RateLimited if no place gets free within a test's time, unless `patient`, or if too many files of the account
-        could not be removed; StoreError if the file could not be remembered, and then none is written.
+        Raises RateLimited if the account asks for too many, or no place gets free within a test's time, unless `patient`, or
+        if too many files of the account could not be removed; StoreError if the file could not be remembered, and then none
+        is written.
         """
+        if not patient:
+            self.charge(account)
         provider = self._catalog.provider(draft)
         token = self._random(8).hex()
         async with self._slot(account, patient), self._remover.watch(account, draft, found, id=token) as watch:
@@ -59,6 +65,11 @@ class Tester:
                 remember=watch.remember,
             )
             return watch.report
+
+    def charge(self, account: str, tests: int = 1) -> None:
+        """Count tests that an account asks for; raises RateLimited. Who is patient counts them before the first one."""
+        if self._rates is not None:
+            self._rates.take(account, cost=tests)
 
     @asynccontextmanager
     async def _slot(self, account: str, patient: bool) -> AsyncIterator[None]:

@@ -17,7 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from consignee import egress
+from consignee import egress, proxy
 from consignee.body import Body
 from consignee.errors import (
     EndpointRefused,
@@ -30,6 +30,7 @@ from consignee.errors import (
 
 ANSWER_BYTES: Final = 64 * 1024
 IDLE_SECONDS: Final = 60.0
+LEAST_RATE: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ _KEPT: Final[WeakKeyDictionary[aiohttp.ClientSession, dict[Any, Any]]] = WeakKey
 class Transport:
     """Sends the requests of one opened bucket. `endpoint_url` is the operator's own for its type, or empty.
 
-    `idle` is how many seconds may pass without any progress of the request, and then until the whole answer is there.
+    `idle` is how many seconds may pass without any progress of the request, and then until the whole answer is there; from
+    then on, the body must have gone out at `least` bytes a second on the average (0: at any rate).
     """
 
     def __init__(
@@ -107,12 +109,14 @@ class Transport:
         trace: Trace | None = None,
         parts: Parts = Parts(),
         idle: float = IDLE_SECONDS,
+        least: float = LEAST_RATE,
     ) -> None:
         self._session = session
         self.endpoint_url = endpoint_url
         self.parts = parts
         self._trace = trace
         self._idle = idle
+        self._least = least
 
     @property
     def proving(self) -> bool:
@@ -141,7 +145,7 @@ class Transport:
         With `patience`, the answer may take that many seconds, as long as some of it comes before each idle limit.
         Raises a ProviderFailure if there is no answer; what reading the body raises is raised as it is.
         """
-        passage = _Passage(body, patience or self._idle)
+        passage = _Passage(body, patience or self._idle, self._least)
         between = self._idle if patience else None
         try:
             async with (
@@ -171,11 +175,12 @@ class Transport:
 class _Passage:
     """A body on its way: each piece that goes out puts the limit off; `broken` is what reading it raised."""
 
-    def __init__(self, body: Body | None, idle: float) -> None:
+    def __init__(self, body: Body | None, idle: float, least: float) -> None:
         self.limit = asyncio.timeout(idle)
         self.broken: Exception | None = None
         self._body = body
         self._idle = idle
+        self._least = least
         self._pieces: AsyncGenerator[bytes, None] | None = None
 
     def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
@@ -199,12 +204,19 @@ class _Passage:
             with suppress(RuntimeError):  # it is being read: the sender was cancelled, and so is that
                 await self._pieces.aclose()
 
+    def _put_off(self, latest: float | None = None) -> None:
+        soon = asyncio.get_running_loop().time() + self._idle
+        with suppress(RuntimeError):  # the answer came early: there is no limit any more
+            self.limit.reschedule(soon if latest is None else min(soon, latest))
+
     async def _paced(self, payload: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        began, taken = asyncio.get_running_loop().time(), 0
         try:
             async for piece in payload:
-                with suppress(RuntimeError):  # the answer came early: there is no limit any more
-                    self.limit.reschedule(asyncio.get_running_loop().time() + self._idle)
+                self._put_off(began + self._idle + taken / self._least if self._least else None)
                 yield piece
+                taken += len(piece)
+            self._put_off()
         except Exception as error:
             self.broken = error
             raise
@@ -228,6 +240,8 @@ def network_failure(error: Exception) -> ProviderFailure:
     """Return our own error for what the network or the HTTP client reported; its text is never passed on."""
     if egress.refused(error):
         return EndpointRefused("The endpoint leads to an address that this service may not connect to.")
+    if failed := proxy.failure(error):
+        return failed
     for kind, failure in _NETWORK.items():
         if isinstance(error, kind):
             return failure(error)

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import requests
 
+from canaries import API_KEY
 from consignee.demo.storage import StorageServer
 from samples.serving import Serving, environment, serving, write_config
 
-KEY: Final = "canary-api-key"
+KEY: Final = API_KEY
 USER: Final = "test:tester"
 SECONDS: Final = 60.0
 _DELIVERY: Final = '[delivery]\nretries = ["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]\nbreaker = 100\n'

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from balky import fields
+from canaries import SEALING_KEY
 from consignee.agenda import Agenda
 from consignee.catalog import Catalog
 from consignee.collection import Collection
@@ -189,7 +190,7 @@ async def depot(
     if store is None:
         store = MemoryStore()
         await store.open()
-    sealer, agenda = Sealer(bytes(32)), Agenda()
+    sealer, agenda = Sealer(SEALING_KEY), Agenda()
     catalog = Catalog([warehouse.provider], policy(settings.egress))
     async with open_outlets(settings) as outlets:
         leftovers = Leftovers(store, sealer=sealer)

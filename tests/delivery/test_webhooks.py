@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
+from canaries import WEBHOOK_TOKEN
 from consignee.collection import WEBHOOK_SECRET, Collection
 from consignee.delivery.result_set import ResultSet
 from consignee.errors import CredentialsRejected, NotFound
@@ -50,7 +51,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     made, app = Receiver(), web.Application()
     app.router.add_post("/hook", made.answer)
     async with TestServer(app, host="127.0.0.1") as server:
-        made.url = f"http://127.0.0.1:{server.port}/hook"
+        made.url = f"http://127.0.0.1:{server.port}/hook?token={WEBHOOK_TOKEN}"
         yield made
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import aiohttp
 
+from canaries import API_KEY, write_sealing_key
 from fakes.chaos_process import ChaosServer
 
-KEY = "endurance"
+KEY = API_KEY
 _CONFIG = """\
 [server]
 port = 0
@@ -27,18 +28,22 @@ allow_http = true
 [limits]
 destinations_per_account = 10000
 collections_per_account = 10000
+requests_per_second = 0
+tests_per_second = 0
 [log]
 level = "warning"
 [[accounts.fixed]]
 name = "producer"
-api_key = "endurance"
+api_key = {api_key}
 """
 
 
 def write_config(directory: Path, *, delivery: str = "", providers: str = "") -> Path:
     """Write a configuration whose files are all in `directory`, with lines for the section [delivery] and tables of providers."""
     text = _CONFIG.format(
-        store=json.dumps(str(directory / "store")), key_file=json.dumps(str(directory / "secret.key"))
+        api_key=json.dumps(KEY),
+        store=json.dumps(str(directory / "store")),
+        key_file=json.dumps(str(write_sealing_key(directory / "secret.key"))),
     )
     config = directory / "consignee.toml"
     config.write_text(f"{text}[delivery]\n{delivery}\n{providers}\n")
@@ -53,6 +58,7 @@ class Api:
     url: str
     tries: int = 200
     pause: float = 0.05
+    key: str = KEY
     repeated: int = field(default=0, init=False)
 
     async def get(self, path: str) -> dict[str, Any]:
@@ -75,7 +81,7 @@ class Api:
         for _ in range(self.tries):
             try:
                 async with self.session.request(
-                    method, self.url + path, headers={"X-API-Key": KEY}, json=content, data=_form(files)
+                    method, self.url + path, headers={"X-API-Key": self.key}, json=content, data=_form(files)
                 ) as response:
                     answer: dict[str, Any] = await response.json()
                     assert response.status == 200 or response.status == 503, answer

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from canaries import OSS_SECRET
 from consignee.demo.azurite import AzuriteServer, running_azurite
 from fakes.chaos_process import ChaosServer, chaos_process
 from fakes.oss import Oss, oss_server
@@ -48,7 +49,7 @@ class Clouds:
     async def destinations(self, api: Api) -> dict[str, str]:
         """Create one of each; return their ids by name."""
         azure = {"azure_account_name": ACCOUNT, "azure_account_key": ACCOUNT_KEY, "azure_container_name": "large"}
-        oss = {"oss_access_key": "writer", "oss_secret_key": "oss-secret", "oss_bucket_name": "large"}
+        oss = {"oss_access_key": "writer", "oss_secret_key": OSS_SECRET, "oss_bucket_name": "large"}
         return {
             "s3": await bucket(api, self.storage, 0, s3_path_prefix=""),
             "azure": await api.destination("azure", **{"type": "azure", **azure}),
@@ -144,7 +145,7 @@ async def test_a_large_file_reaches_three_clouds_though_the_service_is_killed(
             running_azurite({ACCOUNT: ACCOUNT_KEY}, directory=azurite_directory, location=tmp_path / "azurite")
         )
         await azure.create_container(ACCOUNT, "large")
-        users = {"writer": User("oss-secret")}
+        users = {"writer": User(OSS_SECRET)}
         oss = await stack.enter_async_context(
             oss_server(users, {"large": "cn-hangzhou"}, path_style=True, keeps_contents=False)
         )

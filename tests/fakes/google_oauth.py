@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from canaries import ACCESS_TOKEN, learn_private_key
 from fakes.scripted import Answer, Request
 
 TOKEN_URI: Final = "https://oauth2.googleapis.com/token"
@@ -73,7 +74,7 @@ class TokenService:
             email = self._account(_assertion(request))
         except _Refused as refused:
             return _json(refused.status, refused.body)
-        token = f"ya29.c.{secrets.token_urlsafe(60)}"
+        token = f"ya29.c.{ACCESS_TOKEN}{secrets.token_urlsafe(60)}"
         self.tokens[token] = (email, self.now() + LIFETIME)
         return _json(200, {"access_token": token, "expires_in": LIFETIME, "token_type": "Bearer"})
 
@@ -110,6 +111,7 @@ def private_key(number: int = 0) -> str:
     pem = _key(number).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    learn_private_key(pem.decode(), number)
     return pem.decode()
 
 

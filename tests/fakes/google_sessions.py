@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
+from canaries import UPLOAD_SESSION
 from fakes.google_answers import failure, is_name, md5_of
 from fakes.scripted import Answer, Request
 
@@ -60,7 +61,7 @@ class Sessions:
         if not is_name(about["name"]):
             return failure(400, "required", "Required parameter: name")
         about.setdefault("contentType", request.headers.get("x-upload-content-type", ""))
-        id_ = secrets.token_urlsafe(48)
+        id_ = UPLOAD_SESSION + secrets.token_urlsafe(48)
         self.open[id_] = Session(bucket, email, about, int(length) if length else None, self._now() + WEEK)
         location = f"{scheme}://{request.headers['host']}/upload/storage/v1/b/{bucket}/o"
         return Answer(200, {"Location": f"{location}?uploadType=resumable&upload_id={id_}"})

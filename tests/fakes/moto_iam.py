@@ -8,11 +8,13 @@ import logging
 import sys
 from typing import Any, Final
 
+from canaries import S3_SECRET
+
 REGION: Final = "us-east-1"
 BUCKET: Final = "demo-bucket"
 ACCOUNT: Final = "123456789012"
 USERS: Final = {
-    "writer": ("AKIAWRITERWRITERWRIT", "writer-secret"),
+    "writer": ("AKIAWRITERWRITERWRIT", S3_SECRET),
     "nodelete": ("AKIANODELETENODELETE", "nodelete-secret"),
     "nobody": ("AKIANOBODYNOBODYNOBO", "nobody-secret"),
     "least": ("AKIALEASTLEASTLEASTL", "least-secret"),

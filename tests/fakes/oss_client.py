@@ -9,6 +9,7 @@ import aiohttp
 import oss2
 from yarl import URL
 
+from canaries import OSS_SECRET
 from fakes.oss import Oss
 from fakes.oss_access import User
 from fakes.oss_answers import Error
@@ -16,7 +17,7 @@ from fakes.resolver import FixedResolver
 
 WRITER = "LTAI-writer"
 USERS = {
-    WRITER: User("writer-secret"),
+    WRITER: User(OSS_SECRET),
     "LTAI-reader": User("reader-secret", may_put=False, may_delete=False),
     "LTAI-nodelete": User("nodelete-secret", may_delete=False),
     "LTAI-arrears": User("arrears-secret", disabled=True),

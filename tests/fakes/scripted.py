@@ -7,6 +7,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from canary_watch import look_at_message
+
 
 @dataclass(frozen=True)
 class Request:
@@ -159,6 +161,8 @@ async def read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         body = await _read_chunked(reader)
     else:
         body = await reader.readexactly(int(head.headers.get("content-length", "0")))
+    if "webhook-id" in head.headers:
+        look_at_message(head.headers, body)
     return Request(head.method, head.path, head.headers, body)
 
 

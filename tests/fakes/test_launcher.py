@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from canaries import COMPATIBLE_SECRET
 from consignee.demo.storage import Program, StorageServer, running_storage
 from consignee.errors import ConsigneeError
 
@@ -47,7 +48,7 @@ async def test_it_runs_while_it_is_needed_and_leaves_nothing(temporary: Path) ->
 
 def test_its_secrets_are_not_shown(swift: StorageServer) -> None:
     assert [secret for secret in swift.users.values() if secret in repr(swift)] == []
-    assert swift.users["test:tester"] == "testing"
+    assert swift.users["test:tester"] == COMPATIBLE_SECRET
 
 
 def test_it_ends_with_its_parent_even_if_that_is_killed(temporary: Path) -> None:

@@ -10,6 +10,7 @@ import oss2
 import pytest
 from yarl import URL
 
+from canaries import OSS_SECRET
 from fakes import oss_answers as answers
 from fakes.certificates import Authority
 from fakes.oss import Oss, oss_server
@@ -91,7 +92,7 @@ async def test_the_sdk_itself_is_accepted(client: aiohttp.ClientSession, oss: Os
     """It signs in the header; the same request is refused with any signed part changed, and hours later."""
     session = oss2.Session()
     session.session.trust_env = False  # nor does anybody else here go through a proxy of the environment
-    auth = oss2.AuthV4(WRITER, "writer-secret")
+    auth = oss2.AuthV4(WRITER, OSS_SECRET)
     bucket = oss2.Bucket(auth, oss.url, "a-bucket", region="cn-hangzhou", is_path_style=True, session=session)
     headers = {"x-oss-meta-color": "blue", "Content-Type": "text/plain"}
     await asyncio.to_thread(bucket.put_object, "dir/ü +%", b"data", headers)

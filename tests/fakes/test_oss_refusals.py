@@ -11,6 +11,7 @@ import aiohttp
 import oss2
 import pytest
 
+from canaries import OSS_SECRET
 from fakes import oss_answers as answers
 from fakes.oss import Oss, oss_server
 from fakes.oss_answers import Error
@@ -52,7 +53,7 @@ async def test_a_mismatch_shows_what_was_expected(client: aiohttp.ClientSession,
     assert seen.element("OSSAccessKeyId") == WRITER
     assert seen.element("StringToSign").startswith("OSS4-HMAC-SHA256\n")
     assert seen.element("CanonicalRequest").startswith("PUT\n/a-bucket/dir/file.txt\n")
-    assert "writer-secret" not in seen.body
+    assert OSS_SECRET not in seen.body
 
 
 async def test_another_body_than_the_digest_says_is_refused(client: aiohttp.ClientSession, oss: Oss) -> None:
@@ -141,7 +142,7 @@ async def test_no_signature_and_old_signatures_are_refused(client: aiohttp.Clien
     basic = {"Authorization": "OSS LTAI-writer:c2lnbmF0dXJl"}
     assert_refused(await send(client, "PUT", url, headers=basic), answers.OLD_SIGNATURE)
     for old in (oss2.Auth, oss2.AuthV2):
-        bucket = oss2.Bucket(old(WRITER, "writer-secret"), oss.url, "a-bucket", is_path_style=True)
+        bucket = oss2.Bucket(old(WRITER, OSS_SECRET), oss.url, "a-bucket", is_path_style=True)
         assert_refused(await send(client, "PUT", bucket.sign_url("PUT", "key", 600)), answers.OLD_SIGNATURE)
     assert oss.objects == {}
 

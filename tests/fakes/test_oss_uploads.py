@@ -11,6 +11,7 @@ import oss2
 import pytest
 from oss2.models import PartInfo
 
+from canaries import OSS_SECRET
 from fakes import oss_answers as answers
 from fakes.oss import Oss, oss_server
 from fakes.oss_access import User
@@ -27,7 +28,7 @@ def sdk(oss: Oss) -> Iterator[oss2.Bucket]:
     """The vendor's own client, which goes through no proxy of the environment."""
     session = oss2.Session()
     session.session.trust_env = False
-    auth = oss2.AuthV4(WRITER, "writer-secret")
+    auth = oss2.AuthV4(WRITER, OSS_SECRET)
     yield oss2.Bucket(auth, oss.url, "a-bucket", region="cn-hangzhou", is_path_style=True, session=session)
     session.session.close()
 

@@ -14,6 +14,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from canaries import COMPATIBLE_SECRET
 from consignee.demo.storage import Reply, StorageServer
 from consignee.errors import ConsigneeError
 from fakes.certificates import Authority
@@ -52,7 +53,7 @@ def test_a_wrong_secret_is_refused(swift: StorageServer) -> None:
 
 
 def test_an_unknown_user_is_refused(swift: StorageServer) -> None:
-    reply = replace(swift, users={"test:nobody": "testing"}).request("test:nobody", "PUT", "/demo-bucket/x")
+    reply = replace(swift, users={"test:nobody": COMPATIBLE_SECRET}).request("test:nobody", "PUT", "/demo-bucket/x")
     assert refusal(reply) == (403, "SignatureDoesNotMatch")
 
 

@@ -1,6 +1,5 @@
 """One destination of every kind, to be put wherever a test wants it: each type, and gcs with both of its credentials."""
 
-import base64
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver
 
+from canaries import AZURE_KEY, COMPATIBLE_SECRET, HMAC_SECRET, OSS_SECRET, S3_SECRET
 from consignee.outlets import open_outlets
 from consignee.providers import Provider, azure, gcs, oss, s3, s3compatible
 from consignee.settings import Settings
@@ -19,8 +19,6 @@ from proving import TOKEN, assert_well_formed
 GOOGLE: Final = Google()
 """Knows the service account below; its bucket is called files."""
 GOOGLE.create_bucket("files")
-SECRET: Final = "canary+SECRET/0123456789abcdef=="
-AZURE_KEY: Final = base64.b64encode(b"canary of an account's key: \xfb\xff\xbe 0123").decode()
 EMAIL: Final = "canary@canary-project.iam.gserviceaccount.com"
 ACCOUNT: Final = GOOGLE.service_account(EMAIL)
 
@@ -49,24 +47,28 @@ class Kind:
         return loopback(**endpoints)
 
 
-def _s3(kind: str, key_id: str) -> dict[str, Any]:
-    keys = {"s3_access_key_id": key_id, "s3_secret_access_key": SECRET, "s3_bucket_name": "files"}
+def _s3(kind: str, key_id: str, secret: str) -> dict[str, Any]:
+    keys = {"s3_access_key_id": key_id, "s3_secret_access_key": secret, "s3_bucket_name": "files"}
     return {**COMMON, "type": kind, **keys}
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "s3": Kind(s3.PROVIDER, _s3("s3", "AKIACANARYCANARYCANA"), (SECRET, "AKIACANARYCANARYCANA")),
-    "s3compatible": Kind(s3compatible.PROVIDER, _s3("s3compatible", "COMPATIBLECANARY"), (SECRET, "COMPATIBLECANARY")),
+    "s3": Kind(s3.PROVIDER, _s3("s3", "AKIACANARYCANARYCANA", S3_SECRET), (S3_SECRET, "AKIACANARYCANARYCANA")),
+    "s3compatible": Kind(
+        s3compatible.PROVIDER,
+        _s3("s3compatible", "COMPATIBLECANARY", COMPATIBLE_SECRET),
+        (COMPATIBLE_SECRET, "COMPATIBLECANARY"),
+    ),
     "gcs by HMAC": Kind(
         gcs.PROVIDER,
         {
             **COMMON,
             "type": "gcs",
             "gcs_access_key": "GOOG1CANARYCANARY",
-            "gcs_secret_key": SECRET,
+            "gcs_secret_key": HMAC_SECRET,
             "gcs_bucket_name": "files",
         },
-        (SECRET, "GOOG1CANARYCANARY"),
+        (HMAC_SECRET, "GOOG1CANARYCANARY"),
     ),
     "gcs by account": Kind(
         gcs.PROVIDER,
@@ -91,11 +93,11 @@ KINDS: Final[Mapping[str, Kind]] = {
             **COMMON,
             "type": "oss",
             "oss_access_key": "LTAI5tCANARYCANARY",
-            "oss_secret_key": SECRET,
+            "oss_secret_key": OSS_SECRET,
             "oss_bucket_name": "files",
             "oss_region_id": "oss-cn-hangzhou",
         },
-        (SECRET, "LTAI5tCANARYCANARY"),
+        (OSS_SECRET, "LTAI5tCANARYCANARY"),
     ),
 }
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver
 
+from canaries import COMPATIBLE_SECRET
 from consignee.catalog import Catalog
 from consignee.destination import Draft
 from consignee.outlets import open_outlets, policy
@@ -19,7 +20,7 @@ COMMON: Final[dict[str, Any]] = {"name": "Mine", "enabled": True}
 S3_FIELDS: Final[dict[str, Any]] = COMMON | {
     "type": "s3",
     "s3_access_key_id": "test:tester",
-    "s3_secret_access_key": "testing",
+    "s3_secret_access_key": COMPATIBLE_SECRET,
     "s3_bucket_name": "demo-bucket",
 }
 

@@ -85,5 +85,5 @@ def test_every_field_of_every_type_can_be_drawn_as_a_form(provider: Any) -> None
     assert schema.secret_names
     for name, field in schema.fields.items():
         assert field.metadata["label"], name
-        assert set(field.metadata) <= {"label", "secret", "help", "choices", "unless", "multiline"}
+        assert set(field.metadata) <= {"label", "secret", "help", "choices", "unless", "multiline", "longest"}
         assert field.metadata.get("unless", "") in ("", *schema.secret_names)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from canaries import HMAC_SECRET
 from consignee.errors import InvalidDestination
 from consignee.secret import Secret
 from drafts import CATALOG, problems, saved
@@ -14,7 +15,7 @@ from fakes.google_oauth import TokenService
 JSON: Final = "gcs_service_account_json"
 ACCOUNT: Final = TokenService(lambda: 0.0).service_account("writer@demo-project.iam.gserviceaccount.com")
 BASE: Final[Mapping[str, Any]] = {"name": "Mine", "enabled": True, "type": "gcs", "gcs_bucket_name": "my-files"}
-HMAC: Final = {"gcs_access_key": "GOOG1EXAMPLE", "gcs_secret_key": "bGoa+V7g/yqDXvKRqq+JTFn4uQZbPiQJo4pf9RzJ"}
+HMAC: Final = {"gcs_access_key": "GOOG1EXAMPLE", "gcs_secret_key": HMAC_SECRET}
 BY_HMAC: Final = {**BASE, **HMAC}
 BY_ACCOUNT: Final = {**BASE, JSON: ACCOUNT}
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp.abc import AbstractResolver
 
+from canaries import HMAC_SECRET
 from consignee.demo.storage import StorageServer
 from consignee.providers import gcs
 from consignee.settings import Settings
@@ -25,7 +26,7 @@ WRITER, CREATOR = (f"{name}@demo-project.iam.gserviceaccount.com" for name in ("
 
 def hmac_subject(server: StorageServer, settings: Settings, resolver: AbstractResolver | None = None) -> Subject:
     """A destination with HMAC keys, at a server that checks AWS Signature 4 for the region auto."""
-    keys = {"gcs_access_key": TESTER, "gcs_secret_key": "testing"}
+    keys = {"gcs_access_key": TESTER, "gcs_secret_key": HMAC_SECRET}
     return Subject(
         provider=gcs.PROVIDER,
         fields=COMMON | keys | {"type": "gcs", "gcs_bucket_name": BUCKET},

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp.abc import AbstractResolver
 
+from canaries import OSS_SECRET
 from consignee.providers import oss
 from consignee.settings import Settings
 from fakes.certificates import Authority
@@ -17,12 +18,12 @@ from providers.opening import COMMON, loopback
 
 BUCKET, REGION = "demo-bucket", "oss-cn-hangzhou"
 USERS = {
-    "LTAI5tWriter": User("writer-secret"),
+    "LTAI5tWriter": User(OSS_SECRET),
     "LTAI5tNoDelete": User("nodelete-secret", may_delete=False),
     "LTAI5tReader": User("reader-secret", may_put=False, may_delete=False),
 }
 BUCKETS = {BUCKET: "cn-hangzhou", "far-bucket": "cn-shanghai"}
-KEYS = {"oss_access_key": "LTAI5tWriter", "oss_secret_key": "writer-secret"}
+KEYS = {"oss_access_key": "LTAI5tWriter", "oss_secret_key": OSS_SECRET}
 FIELDS = COMMON | KEYS | {"type": "oss", "oss_bucket_name": BUCKET, "oss_region_id": REGION}
 
 

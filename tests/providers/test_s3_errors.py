@@ -8,7 +8,7 @@ import pytest
 from multidict import CIMultiDict
 
 from consignee.errors import ClockSkew, ProviderError, ProviderFailure, WrongRegion
-from consignee.providers.refusals import BY_STATUS, retry_after
+from consignee.providers.refusals import BY_STATUS
 from consignee.providers.s3_errors import BY_CODE, S3
 from consignee.transport import Answer
 
@@ -195,7 +195,9 @@ def test_any_other_status_is_some_failure(status: int) -> None:
     [
         (503, "7", 7.0),
         (429, "0", 0.0),
-        (503, "Fri, 02 Jan 2026 03:05:05 GMT", None),
+        (503, "Fri, 02 Jan 2026 03:05:05 GMT", 60.0),
+        (429, "Fri, 02 Jan 2026 03:04:00 GMT", 0.0),
+        (503, "Fri, 99 Jan 2026 03:05:05 GMT", None),
         (503, "-1", None),
         (503, "1.5", None),
         (503, "٣", None),
@@ -205,14 +207,20 @@ def test_any_other_status_is_some_failure(status: int) -> None:
 )
 @pytest.mark.parametrize("body", [f"<html>{MESSAGE}</html>", amazon("SlowDown")])
 def test_a_request_to_come_back_later(status: int, header: str, seconds: float | None, body: str) -> None:
-    """Throttled by whoever says so, be it a proxy; a date is ignored, for the clocks may differ."""
+    """Throttled by whoever says so, be it a proxy; in seconds or as a date."""
     failed = S3.failure(answer(status, body, Retry_After=header), now=NOW)
     assert (failed.code, failed.retry_after, failed.transient) == ("throttled", seconds, True)
     assert_clean(failed)
 
 
 def test_without_the_header_there_is_no_time_to_wait() -> None:
-    assert retry_after(answer(503)) is None
+    assert S3.failure(answer(503), now=NOW).retry_after is None
+
+
+def test_a_time_to_come_back_is_measured_by_the_clock_that_told_it() -> None:
+    """However wrong that one, or ours, is."""
+    told = answer(503, Retry_After="Fri, 02 Jan 2026 01:00:30 GMT", Date="Fri, 02 Jan 2026 01:00:00 GMT")
+    assert S3.failure(told, now=NOW).retry_after == 30.0
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from consignee.errors import Conflict
 from consignee.queue import AT_ONCE, Change, Job, LeaseLost
 from consignee.queue.stored import StoredQueue
+from consignee.store import Store
 from consignee.store.memory import MemoryStore
 from queues.claiming import LEASE, Clock
 from queues.model import Known, Model, Place
@@ -34,7 +35,7 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock = Clock()
-        self.store = MemoryStore()
+        self.store: Store = MemoryStore()
         self.model = Model(of_account=math.inf if self.of_account is None else self.of_account)
         self.claimed: list[Job] = []
         self.heard: dict[Place, int] = {}
@@ -54,6 +55,10 @@ class QueueMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Claim until everything is done: nothing is lost."""
+        self.finish()
+        self.runner.close()
+
+    def finish(self) -> None:
         for account, lane in list(self.model.holds):
             self.run(self.queue.hold(account, lane, None))
         self.model.holds.clear()
@@ -63,7 +68,6 @@ class QueueMachine(RuleBasedStateMachine):
             for job in self.claimed[-3:]:
                 self.speak(job, "acknowledge", None)
         assert [known for known in self.model.jobs.values() if known.due is not None and not known.worker] == []
-        self.runner.close()
 
     def due(self, delay: float | None) -> float | None:
         return None if delay is None else max(AT_ONCE, self.clock() + delay)

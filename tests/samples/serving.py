@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from canaries import write_sealing_key
+
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 _OURS = ("CONSIGNEE_", "API_", "S3_")
@@ -62,7 +64,9 @@ class Serving:
 def write_config(directory: Path, *, accounts: Mapping[str, str], limit: int = 50) -> Path:
     """Write the configuration of a server whose files are all in `directory`; `accounts` are names and API keys."""
     text = _CONFIG.format(
-        store=json.dumps(str(directory / "store")), key_file=json.dumps(str(directory / "secret.key")), limit=limit
+        store=json.dumps(str(directory / "store")),
+        key_file=json.dumps(str(write_sealing_key(directory / "secret.key"))),
+        limit=limit,
     )
     for name, api_key in accounts.items():
         text += _ACCOUNT.format(name=json.dumps(name), api_key=json.dumps(api_key))

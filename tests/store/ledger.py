@@ -29,6 +29,10 @@ class Ledger:
         del values[:newest]
         self.acknowledged += 1
 
+    def refuse(self, document: str) -> None:
+        """Note that the newest change was reported as not made, and that nothing of it is left."""
+        self._possible[document].pop()
+
     def read(self, events: Path, *, until: int | None = None) -> None:
         """Take in a file of lines `["begin" or "acknowledge", document, value]`, its last one perhaps cut.
 

@@ -79,7 +79,7 @@ async def test_every_line_is_json(store: JsonFileStore, tmp_path: Path) -> None:
 async def test_only_the_owner_may_read(store: JsonFileStore, tmp_path: Path) -> None:
     await store.save(KIND, "a", "1", {})
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").iterdir()}
-    assert modes == {"lock": 0o600, FILE: 0o600}
+    assert modes == {"lock": 0o600, "reserve": 0o600, FILE: 0o600}
     assert stat.S_IMODE((tmp_path / "store").stat().st_mode) == 0o700
 
 
@@ -151,9 +151,10 @@ async def test_a_leftover_of_a_compaction_is_removed(tmp_path: Path) -> None:
     (tmp_path / f"{FILE}.new").write_text("half of a")
     async with opened(tmp_path) as store:
         assert store.kinds() == []
-        assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "reserve"]
 
 
+@pytest.mark.usefixtures("private")
 async def test_other_files_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "Backup-1.jsonl").write_text("mine")
     async with opened(tmp_path) as store:
@@ -280,8 +281,7 @@ async def test_the_loop_is_not_blocked_by_an_opening(tmp_path: Path) -> None:
         def emit(self, record: logging.LogRecord) -> None:
             threads.append(threading.current_thread().name)
 
-    with (tmp_path / FILE).open("ab") as file:
-        file.write(b'{"sum')
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes() + b'{"sum')
     handler = Watched()
     logging.getLogger("consignee.store").addHandler(handler)
     async with opened(tmp_path):

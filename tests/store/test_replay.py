@@ -13,6 +13,8 @@ from consignee.errors import StoreUnusable
 from consignee.store.json_file import JsonFileStore
 from store.contract import KIND
 
+pytestmark = pytest.mark.usefixtures("private")
+
 Found = dict[str, tuple[int, object]]
 
 
@@ -160,6 +162,7 @@ async def test_what_is_no_record_is_refused(file: Path, rest: str) -> None:
 async def test_a_wrong_header_is_refused(tmp_path: Path, header: bytes, message: str) -> None:
     """A store never starts empty over a file that it can't read."""
     file = tmp_path / f"{KIND}.jsonl"
+    file.touch(mode=0o600)
     file.write_bytes(header)
     with pytest.raises(StoreUnusable, match=message):
         await read(tmp_path)

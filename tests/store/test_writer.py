@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from consignee.errors import StoreError
-from consignee.store.index import Change
+from consignee.store.index import Change, Share
 from consignee.store.writer import Writer
 
 CHANGES = [Change("kind", "a", str(n), 1, b"") for n in range(9)]
@@ -19,7 +19,7 @@ class Disk:
         self.settled: list[str | None] = []
         self.go = threading.Event()
 
-    def write(self, changes: Sequence[Change]) -> Mapping[str, StoreError]:
+    def write(self, changes: Sequence[Change]) -> Mapping[Share, StoreError]:
         assert self.go.wait(10)
         self.groups.append(len(changes))
         return {}
@@ -52,7 +52,7 @@ async def test_an_answer_that_nobody_wants_breaks_nothing() -> None:
 
 
 async def test_a_fault_in_the_writing_is_told_to_all() -> None:
-    def write(changes: Sequence[Change]) -> Mapping[str, StoreError]:
+    def write(changes: Sequence[Change]) -> Mapping[Share, StoreError]:
         raise ZeroDivisionError
 
     disk = Disk()

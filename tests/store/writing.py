@@ -1,13 +1,14 @@
-"""Writes to a store from several tasks until it is killed: `python -m store.writing DIRECTORY EVENTS [COMPACT_ABOVE]`.
+"""Writes to a store from several tasks until it is killed. `python -m store.writing` forks such writers.
 
-Prints which package it runs once the store is open. Each change is told to the file EVENTS before it is asked for, and
-again only after the store has returned.
+A writer tells which package it runs once the store is open. Each change is told to its file of events before it is asked
+for, and again only after the store has returned.
 """
 
 import asyncio
 import json
 import os
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -59,13 +60,12 @@ class Writing:
         os.write(self._events, line.encode())
 
 
-async def main(directory: Path, events: Path, compact_above: int = 20_000) -> None:
+async def write(directory: Path, events: Path) -> None:
     """Write until killed, or until the disk fails."""
-    store = JsonFileStore(directory, compact_above=compact_above)
+    store = JsonFileStore(directory, compact_above=20_000)
     await store.open()
     fd = os.open(events, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.write(f"{consignee.__file__}\n")
-    sys.stdout.flush()
+    _say(consignee.__file__)
     try:
         async with asyncio.TaskGroup() as tasks:
             for n in range(WRITERS):
@@ -75,5 +75,30 @@ async def main(directory: Path, events: Path, compact_above: int = 20_000) -> No
     await store.close()
 
 
+def _say(what: object) -> None:
+    os.write(1, f"{what}\n".encode())
+
+
+def _begin(directory: Path, events: Path) -> None:
+    random.seed()
+    _say(os.getpid())
+    try:
+        asyncio.run(write(directory, events))
+    except StoreError as error:
+        _say(error)
+    signal.pause()
+
+
+def main() -> None:
+    """Do what the lines of JSON say: `[DIRECTORY, EVENTS]` forks a writer and tells its id, `"wait"` waits for its end."""
+    child = 0
+    for line in sys.stdin:
+        if (asked := json.loads(line)) == "wait":
+            os.waitpid(child, 0)
+            _say("ended")
+        elif (child := os.fork()) == 0:
+            _begin(*map(Path, asked))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:])))
+    main()

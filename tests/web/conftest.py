@@ -11,6 +11,7 @@ from aiohttp import ClientError, ClientResponse, FormData
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
+from canaries import API_KEY, write_sealing_key
 from consignee.providers import Provider, discover
 from consignee.providers.memory import MemoryStorage
 from consignee.secret import Secret
@@ -27,6 +28,9 @@ from consignee.web import create_app
 Client = TestClient[Any, Any]
 Start = Callable[..., Awaitable[Client]]
 
+ACCOUNTS = tuple(
+    FixedAccount(name, Secret(key)) for name, key in (("ann", API_KEY), ("ann", "key-a"), ("bob", "key-b"))
+)
 FIELDS = {
     "name": "Mine",
     "enabled": True,
@@ -42,8 +46,8 @@ def settings(tmp_path: Path) -> Settings:
     return replace(
         Settings(),
         store=StoreSettings(path=str(tmp_path / "store")),
-        secrets=SecretsSettings(key_file=str(tmp_path / "key" / "secret.key")),
-        accounts=AccountsSettings(fixed=(FixedAccount("ann", Secret("key-a")), FixedAccount("bob", Secret("key-b")))),
+        secrets=SecretsSettings(key_file=str(write_sealing_key(tmp_path / "key" / "secret.key"))),
+        accounts=AccountsSettings(fixed=ACCOUNTS),
         egress=EgressSettings(allow=("127.0.0.1/32:*",), allow_http=True),
     )
 
@@ -64,7 +68,7 @@ def providers(storage: MemoryStorage) -> list[Provider]:
 def start(aiohttp_client: AiohttpClient, settings: Settings, providers: list[Provider]) -> Start:
     """Starts the service; its clients send ann's key unless told otherwise."""
 
-    async def started(settings: Settings = settings, *, key: str | None = "key-a") -> Client:
+    async def started(settings: Settings = settings, *, key: str | None = API_KEY) -> Client:
         headers = {"X-API-Key": key} if key else {}
         return await aiohttp_client(create_app(settings, providers=providers), headers=headers)
 

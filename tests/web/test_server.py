@@ -19,7 +19,7 @@ from aiohttp import web
 from consignee.log import AccessLogger
 from consignee.settings import ServerSettings, Settings
 from consignee.web import create_app
-from consignee.web.server import Runner, serve
+from consignee.web.server import CUT_SECONDS, Runner, _grace, serve
 
 Port = int
 
@@ -191,6 +191,14 @@ async def test_a_request_under_way_is_answered_before_it_stops(settings: Setting
             assert response.status == 400
         await process.communicate()
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3, 5, 25, 3600])
+def test_the_time_for_a_stop_is_that_of_all_of_it(seconds: float) -> None:
+    """What is cut off in the end, and closing the rest, come out of it too."""
+    left = _grace(seconds)
+    assert 0 <= left <= seconds
+    assert left <= seconds - 2 * CUT_SECONDS or left == seconds * 0.9
 
 
 async def test_a_second_server_on_the_same_store_is_refused(settings: Settings, tmp_path: Path) -> None:

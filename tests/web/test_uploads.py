@@ -11,8 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 import requests
+from aiohttp import web
 
 from consignee.settings import LimitsSettings, Settings
+from consignee.web import create_app
+from consignee.web.server import Runner
 
 from .conftest import Client, Start, collected, form
 from .test_server import serving
@@ -290,3 +293,41 @@ async def _half(session: aiohttp.ClientSession, url: str) -> Any:
     headers = {"Content-Type": "multipart/form-data; boundary=XX"}
     async with session.post(url, data=content(), headers=headers) as response:
         return response.status
+
+
+async def test_a_client_that_went_away_before_it_was_asked_for_the_body_is_no_fault(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is gone when `100 Continue` is written; the request goes on, as in `consignee serve`, and ends by itself."""
+    gone = asyncio.Event()
+
+    async def authenticate(request: web.Request) -> str:
+        """Return when the connection is lost, if the client waits to be asked for the body."""
+        while "Expect" in request.headers and request.transport is not None:
+            await asyncio.sleep(0.01)
+        gone.set()
+        return "ann"
+
+    runner = Runner(create_app(settings, authenticate=authenticate))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    address = runner.addresses[0]
+    async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{address[1]}/collections"
+        async with session.post(url, json={"name": "x", "destination_ids": []}) as response:
+            path = f"/collections/{(await response.json())['collection']['id']}/results"
+    gone.clear()
+    _, writer = await asyncio.open_connection(*address[:2])
+    lines = [
+        b"Host: a",
+        b"Content-Type: multipart/form-data; boundary=XX",
+        b"Expect: 100-continue",
+        b"Content-Length: 9",
+    ]
+    writer.write(b"\r\n".join([f"POST {path} HTTP/1.1".encode(), *lines, b"", b""]))
+    await writer.drain()
+    writer.transport.abort()
+    await asyncio.wait_for(gone.wait(), 20)
+    await runner.drain(20)
+    await runner.cleanup()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

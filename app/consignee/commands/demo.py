@@ -90,13 +90,13 @@ def _verdict(tour: Tour) -> str:
 
 
 async def _stay(url: str) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     print(f"consignee is running at {url} (api_key={API_KEY}); end it with Ctrl-C", flush=True)
     print(f"   try: curl '{url}/destinations?api_key={API_KEY}'")
     print(
         f"   and: echo {API_KEY} | consignee deliver --url {url} --key-file - --collection '{NAME}' FILE ...",
         flush=True,
     )
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     await stopped.wait()

@@ -10,11 +10,13 @@ from typing import Any
 
 import aiohttp
 
-from consignee.accounts import Accounts
+from consignee.accounts import Accounts, open_accounts
 from consignee.control import is_served, socket_path
 from consignee.errors import ConsigneeError
 from consignee.opening import open_store
+from consignee.sealing_key import load_sealer
 from consignee.settings import Settings, load_settings
+from consignee.store.disk import make_directory
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,11 +78,12 @@ class _Remote:
 
 @asynccontextmanager
 async def _keys(settings: Settings) -> AsyncIterator[_Direct | _Remote]:
-    Path(settings.store.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(Path(settings.store.path))
     with socket_path(settings.store.path) as path:
         if is_served(path):
             async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=path), trust_env=False) as session:
                 yield _Remote(session)
                 return
     async with open_store(settings) as store:
-        yield _Direct(Accounts(store, fixed=settings.accounts.fixed))
+        sealer = await load_sealer(settings.secrets, store)
+        yield _Direct(await open_accounts(store, sealer=sealer, fixed=settings.accounts.fixed))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from consignee.agenda import Agenda
@@ -24,7 +23,7 @@ from consignee.delivery.outcomes import Surroundings
 from consignee.delivery.results import ResultSets
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.sending import Errand, Places, is_same_way, share_of
-from consignee.delivery.spool import Spool
+from consignee.delivery.spool import Spool, spool_directory
 from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
@@ -33,6 +32,7 @@ from consignee.outlets import Outlets, policy
 from consignee.providers.base import Bucket
 from consignee.queue import Job
 from consignee.queue.stored import StoredQueue
+from consignee.sealed import SEALED, resealed
 from consignee.secret import Sealer
 from consignee.sections import seconds
 from consignee.service import Destinations
@@ -89,6 +89,7 @@ class Assembly:
         self.destinations.works_again.append(self.conditions.succeeded)
         self.destinations.deleted.append(self.dispatch.destination_deleted)
         self.collections.deleted.append(self.dispatch.collection_deleted)
+        self.destinations.renewals[states.KIND] = self.queue.renew
         await self.spool.open()
         await self._claim_spool()
         for part in (self.queue, self.messages, self.conditions, self.results):
@@ -117,6 +118,7 @@ class Assembly:
             clock=clock,
             of_account=share_of(own.concurrency),
             furthest=2 * self.schedule.longest + _HOUR,  # what the other side asks for is honoured up to twice the step
+            dress=partial(resealed, kind, sealer=self.sealer) if kind in SEALED else None,
         )
 
     def _collections(self) -> Collections:
@@ -141,7 +143,7 @@ class Assembly:
 
     def _spool(self) -> Spool:
         own = self.settings.delivery
-        directory = Path(own.spool or Path(self.settings.store.path) / "spool")
+        directory = spool_directory(self.settings)
         return Spool(directory, most_files=own.files_per_set, most_bytes=own.bytes_per_set or None)
 
     def _courier(self) -> Courier:

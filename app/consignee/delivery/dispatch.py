@@ -129,9 +129,12 @@ class Dispatch:
             await self.webhooks.tell(account, collection_id, number, completion=completion, skipped=skipped)
 
     async def destination_deleted(self, destination: Destination) -> None:
-        """Cancel what was still to be delivered to a destination that is no more."""
-        await self.deliveries.cancel(destination, "The destination was deleted.")
-        await self.conditions.forget(destination.account, destination.id)
+        """Cancel what was still to be delivered to a destination that is no more; if the disk fails, an attempt will find out."""
+        try:
+            await self.deliveries.cancel(destination, "The destination was deleted.")
+            await self.conditions.forget(destination.account, destination.id)
+        except StoreError as error:
+            log.error("not all deliveries to destination %s could be cancelled: %s", destination.id, error)
 
     async def collection_deleted(self, account: str, collection_id: str) -> None:
         """Cancel and remove the result sets of a collection that is no more; if the disk fails, what is left goes soon."""

@@ -12,7 +12,7 @@ from consignee.body import CHUNK_BYTES
 from consignee.delivery.file_names import Names
 from consignee.delivery.writing import Disk, Writing
 from consignee.errors import InvalidRequest
-from consignee.store.disk import fsync_directory
+from consignee.store.disk import fsync_directory, new_directory
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,16 @@ class Limits:
 
 
 class Intake:
-    """The files of one result set while they arrive, one at a time; `files` are those that are on the disk whole."""
+    """The files of one result set while they arrive, one at a time; `files` are those that are on the disk whole.
+
+    `token` is what the result set that they become will have.
+    """
 
     def __init__(self, disk: Disk, token: str, place: Path, kept_at: Path, limits: Limits, names: Names) -> None:
         self.files: list[SpooledFile] = []
         self.kept = False
         self._disk = disk
-        self._token = token
+        self.token = token
         self._place = place
         self._kept_at = kept_at
         self._limits = limits
@@ -110,13 +113,13 @@ class Intake:
         self._claim()
         await self._disk.run(self._move)
         self.kept = True
-        return self._token
+        return self.token
 
     def begin(self) -> None:
         """Make the folder; blocks. Raises OSError, also if the token was given before: what is there is not ours to remove."""
         if self._kept_at.exists():
             raise FileExistsError(errno.EEXIST, "the token was given before")
-        self._place.mkdir(mode=0o700)
+        new_directory(self._place)
         self._ours.append(self._place)
 
     def _move(self) -> None:

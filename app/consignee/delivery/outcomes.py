@@ -19,7 +19,15 @@ from consignee.delivery.sending import Errand
 from consignee.delivery.spool import Spool
 from consignee.delivery.tracking import Tracking
 from consignee.destination import Destination
-from consignee.errors import ClockSkew, ConsigneeError, FileTooLarge, KeyTooLong, ProviderFailure, StoreError
+from consignee.errors import (
+    ClockSkew,
+    ConsigneeError,
+    FileDamaged,
+    FileTooLarge,
+    KeyTooLong,
+    ProviderFailure,
+    StoreError,
+)
 from consignee.queue import Job, Queue
 from consignee.secret import Sealer
 
@@ -111,7 +119,7 @@ class Outcomes:
     async def failed(self, tracking: Tracking, errand: Errand, failure: ProviderFailure, *, began: float) -> None:
         """An upload failed in an attempt that began then."""
         hopeless = False
-        if not isinstance(failure, FileTooLarge | KeyTooLong | ClockSkew):  # the file's, or our own: others may do well
+        if not isinstance(failure, FileDamaged | FileTooLarge | KeyTooLong | ClockSkew):  # others may do well
             # Noted before the job gives its place to another one, which must not be tried in vain.
             place = (tracking.job.account, tracking.job.lane)
             hopeless = await self._conditions.failed(*place, failure, began=began)

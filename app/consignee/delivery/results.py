@@ -53,7 +53,7 @@ class ResultSets:
     ) -> None:
         self._store = store
         self._deliveries = deliveries
-        self._spool = spool
+        self.spool = spool
         self._retention = timedelta(seconds=retention)
         self._now = now
         self._counters = Counters(store)
@@ -75,7 +75,7 @@ class ResultSets:
                     await self._deliveries.plan(from_document(document))
                 if data.get("notify"):
                     await self._deliveries.ended(account, document.id)
-        await self._spool.sweep(tokens)
+        await self.spool.sweep(tokens)
 
     def mend_later(self, account: str, result_set_id: str) -> None:
         """Note that `mend` has something to do: a result set of which not all is planned, or told."""
@@ -109,7 +109,7 @@ class ResultSets:
 
     def intake(self, collection: Collection) -> AbstractAsyncContextManager[Intake]:
         """Return a context in which the files of a result set are taken in; see `complete`."""
-        return self._spool.intake(reserved=(MANIFEST,) if collection.manifest else ())
+        return self.spool.intake(reserved=(MANIFEST,) if collection.manifest else ())
 
     async def complete(
         self, collection: Collection, intake: Intake, times: Mapping[str, str] | None = None
@@ -145,7 +145,7 @@ class ResultSets:
         try:
             result_set = await self._numbered(fields)
         except BaseException:
-            await self._spool.remove(token)
+            await self.spool.remove(token)
             raise
         self._expiries[result_set.account, result_set.id] = result_set.expires_at
         try:
@@ -206,7 +206,7 @@ class ResultSets:
         """Return the content of the file of that name; raises NotFound."""
         for index, one in enumerate(result_set.files):
             if one.name == name:
-                return self._spool.body(result_set.token, index, one)
+                return self.spool.body(result_set.token, index, one)
         raise NotFound("There is no such file.")
 
     async def count(self, account: str, collection_id: str) -> int:
@@ -268,7 +268,7 @@ class ResultSets:
             raise
         finally:
             if document is not None:
-                await self._spool.remove(document.data["token"])
+                await self.spool.remove(document.data["token"])
 
     async def numbers(self, account: str, collection_id: str) -> Sequence[int]:
         """Return the numbers of a collection's result sets that are still kept, newest first; cheap, none is read."""

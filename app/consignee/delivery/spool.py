@@ -7,6 +7,7 @@ Files are stored under their numbers, never under customers' names. Only one pro
 """
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -20,12 +21,21 @@ from consignee.delivery.file_names import Names
 from consignee.delivery.intake import Intake, Limits, SpooledFile
 from consignee.delivery.writing import Disk
 from consignee.errors import StoreError, StoreUnusable
+from consignee.settings import Settings
 from consignee.store.directory import take_lock
 from consignee.store.disk import fsync_directory, make_directory, write_durably
+from consignee.store.private import require_private, require_private_tree
 
-__all__ = ["Intake", "Spool", "SpooledFile"]
+__all__ = ["Intake", "Spool", "SpooledFile", "spool_directory"]
+
+logger = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r"[0-9a-f]+")
+
+
+def spool_directory(settings: Settings) -> Path:
+    """Return where the files of result sets are, as the settings say."""
+    return Path(settings.delivery.spool or Path(settings.store.path) / "spool")
 
 
 class Spool:
@@ -47,6 +57,8 @@ class Spool:
         self._limits = Limits(most_files, most_bytes)
         self._disk = Disk(executor)
         self._lock: int | None = None
+        self._holds = 0
+        self._doomed: set[str] = set()
 
     async def open(self) -> None:
         """Make the directory where absent, and remove what an interrupted intake left; raises StoreUnusable."""
@@ -81,12 +93,14 @@ class Spool:
 
     def _prepare(self) -> None:
         make_directory(self._directory)
+        require_private(self._directory)
         if self._lock is None:
             self._lock = take_lock(self._directory, "spool")
         for directory in (self._incoming, self._kept):
             make_directory(directory)
         for leftover in list(self._incoming.iterdir()):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        require_private_tree(self._directory)
 
     @contextlib.asynccontextmanager
     async def _intake(self, names: Names) -> AsyncIterator[Intake]:
@@ -109,8 +123,29 @@ class Spool:
         return FileBody(path, file.size, bytes.fromhex(file.md5), bytes.fromhex(file.sha256))
 
     async def remove(self, token: str) -> None:
-        """Remove a set durably; one that is not there is fine. Raises StoreError."""
-        await self._disk.run(self._remove, self._place(token))
+        """Remove a set durably, or later if it is held; one that is not there is fine. Raises StoreError."""
+        place = self._place(token)
+        if self._holds:
+            self._doomed.add(token)
+        else:
+            await self._disk.run(self._remove, place)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[Path]:
+        """Yield the directory, in which no set is removed before the block ends."""
+        self._holds += 1
+        try:
+            yield self._directory
+        finally:
+            self._holds -= 1
+            while self._doomed and not self._holds:
+                await self._remove_late(self._doomed.pop())
+
+    async def _remove_late(self, token: str) -> None:
+        try:
+            await self.remove(token)
+        except StoreError as error:
+            logger.error("files that nothing needs any more are still there until the next start: %s", error)
 
     def _remove(self, place: Path) -> None:
         doomed = self._incoming / place.name

@@ -121,6 +121,10 @@ class WatchedBody(Body):
             if not whole:
                 self._tell(-told)
 
+    async def verify(self) -> None:
+        """Return if the content is still what its digests say; raises FileDamaged."""
+        await self._body.verify()
+
     async def part(self, offset: int, length: int) -> Body:
         """Return a section, watched too."""
         return WatchedBody(await self._body.part(offset, length), self._tell)

@@ -5,13 +5,12 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
+from consignee.clock import seconds_until
 from consignee.delivery.signature import headers
 from consignee.errors import EndpointRefused, EndpointUnreachable, NotAStorageService, RedirectRefused
 from consignee.secret import Secret
@@ -97,17 +96,6 @@ def _judged(status: int, *, ms: int, retry_after: float | None) -> Sent:
     code = RedirectRefused.code if 300 <= status < 400 else REFUSED
     transient = code not in _PERMANENT and status != _GONE
     return Sent(ok=False, status=status, code=code, ms=ms, retry_after=retry_after, transient=transient)
-
-
-def seconds_until(text: str, *, now: int) -> float | None:
-    """Return the seconds that a Retry-After asks for, as a number or as a date, or None if it is neither (RFC 9110, 10.2.3)."""
-    if text.isascii() and text.isdigit():
-        return float(text) if len(text) < 10 else None
-    try:
-        time = parsedate_to_datetime(text)
-        return max(0.0, (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() - now)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _since(began: float, clock: Callable[[], float]) -> int:

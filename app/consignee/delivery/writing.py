@@ -9,8 +9,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from consignee.errors import StoreError
-from consignee.store.disk import sync_data, write_all
+from consignee.errors import StoreError, StoreFull
+from consignee.store.disk import is_full, sync_data, write_all
 
 logger = logging.getLogger(__name__)
 _P = ParamSpec("_P")
@@ -42,7 +42,8 @@ class Disk:
             raise cancelled
         if isinstance(failure, OSError):
             logger.error("the spool's disk failed: %s", failure)
-            raise StoreError(f"the files could not be stored: {failure.strerror or 'the disk failed'}") from failure
+            kind = StoreFull if is_full(failure) else StoreError
+            raise kind(f"the files could not be stored: {failure.strerror or 'the disk failed'}") from failure
         return future.result()
 
 
@@ -59,6 +60,7 @@ class Writing:
         """Append. Raises OSError."""
         if self._fd is None:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            os.fchmod(self._fd, 0o600)
         write_all(self._fd, data)
         self._md5.update(data)
         self._sha256.update(data)

@@ -167,9 +167,10 @@ class AzureBucket(SignedBucket):
         try:
             return await super()._carry(method, signed, body)
         except EndpointUnreachable as failure:
-            failure.hint = (
-                f"Check the account name: is there a storage account {self._account}? It answers at its own host."
-            )
+            if failure.hint == EndpointUnreachable.hint:  # else it is about our own proxy
+                failure.hint = (
+                    f"Check the account name: is there a storage account {self._account}? It answers at its own host."
+                )
             raise
 
     def _sign(self, method: str, key: str, body: Body | None) -> Signed:

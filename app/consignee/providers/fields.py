@@ -90,7 +90,7 @@ def text(
     `unless` names the field that can be given in its place. What is `multiline` may come with line breaks in it.
     """
     metadata = {"label": label, "secret": secret, "help": help, "choices": dict(choices or {})}
-    metadata |= {"unless": unless, "multiline": multiline}
+    metadata |= {"unless": unless, "multiline": multiline, "longest": longest}
     checks = [_at_most(longest)] + ([check] if check else [])
     return field(required=required, allow_none=False, validate=checks, error_messages=_MESSAGES, metadata=metadata)
 

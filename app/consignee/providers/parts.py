@@ -65,7 +65,7 @@ class PartsBucket(Bucket):
                 await self.abort(key, state["upload"])
 
     async def put_in_parts(self, key: str, body: Body, checkpoint: Checkpoint | None, parts: Parts) -> None:
-        """Write a large object; goes on from the checkpoint. Raises a ProviderFailure, and OSError if it can't be read."""
+        """Write a large object; goes on from the checkpoint. Raises a ProviderFailure, OSError if it can't be read."""
         kept = checkpoint or Checkpoint()
         upload = _Upload(self, key, body, kept, parts)
         try:
@@ -149,6 +149,8 @@ class _Upload:
     async def _finish(self) -> None:
         state = self._checkpoint.state
         await self._send_missing(state)
+        # Each part was sent with the digest of what was read for it: only the whole shows whether that was the file.
+        await self._body.verify()
         tags = self._checkpoint.state["tags"]
         await self._complete(state["upload"], [tags[str(number)] for number in range(1, len(tags) + 1)])
         await self._checkpoint.save({})

@@ -13,6 +13,7 @@ from typing import Final
 from multidict import CIMultiDict
 
 from consignee import errors
+from consignee.clock import seconds_until
 from consignee.errors import ProviderFailure
 from consignee.transport import Answer
 
@@ -126,7 +127,7 @@ class Dialect:
             hint=hint,
             provider_code=self.provider_code(answer),
             provider_request_id=self.request_id(answer),
-            retry_after=retry_after(answer),
+            retry_after=_retry_after(answer, now),
         )
 
     def _meaning(self, answer: Answer) -> Meaning:
@@ -170,10 +171,10 @@ def unrepeated(answer: Answer, proofs: Iterable[str]) -> Answer:
     return replace(answer, headers=headers, body=body)
 
 
-def retry_after(answer: Answer) -> float | None:
-    """Return the seconds after which to come back, if the storage says so in seconds."""
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def _retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds after which to come back, if the storage says so; a date is measured by its own clock."""
+    theirs = _time(answer.headers.get("Date", ""), parsedate_to_datetime) or now
+    return seconds_until(answer.headers.get("Retry-After", ""), now=theirs.timestamp())
 
 
 def _skew_hint(answer: Answer, now: datetime) -> str | None:

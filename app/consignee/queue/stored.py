@@ -4,15 +4,17 @@ import asyncio
 import builtins
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from consignee.errors import Conflict, StoreError
 from consignee.queue import AT_ONCE, Change, Data, Job, LeaseLost, Queue
 from consignee.queue.lanes import Chosen, Lanes
 from consignee.store import Document, Store
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class StoredQueue(Queue):
 
     `now` returns seconds since 1970. A lease lasts `lease` seconds by `clock`, which should be one that nobody sets: else a
     worker loses its job to another one when the clock is set forward. Of one account at most `of_account` jobs are under lease.
-    No job is due more than `furthest` seconds ahead; one that seems to be was saved before the clock was set back.
+    No job is due more than `furthest` seconds ahead; one that seems to be was saved before the clock was set back. `dress`
+    gets account, id and form of a job that is about to be saved, and returns the form that is.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class StoredQueue(Queue):
         clock: Callable[[], float] | None = None,
         of_account: int | None = None,
         furthest: float = math.inf,
+        dress: Callable[[str, str, Data], Data] | None = None,
     ) -> None:
         self._store = store
         self._kind = kind
@@ -53,6 +57,7 @@ class StoredQueue(Queue):
         self._clock = clock or now
         self._of_account = of_account
         self._furthest = furthest
+        self._dress = dress
         self._lanes = Lanes(of_account=of_account)
         self._news = asyncio.Event()
 
@@ -131,7 +136,7 @@ class StoredQueue(Queue):
     async def remove(self, account: str, id: str) -> None:  # noqa: A002
         while (document := await self._store.get(self._kind, account, id)) is not None:
             with suppress(Conflict):
-                return await asyncio.shield(self._remove(document))
+                return await _to_its_end(self._remove(document))
         self._found(account, id, None)
         return None
 
@@ -189,10 +194,29 @@ class StoredQueue(Queue):
         """Save and take in; the second is done also if the caller goes away meanwhile, for the first is done then too."""
 
         async def save() -> Job:
-            document = await self._store.save(self._kind, job.account, job.id, _document(job), replaces=replaces)
-            return self._took(document, told=told)
+            return self._took(await self._put(job, replaces=replaces), told=told)
 
-        return await asyncio.shield(save())
+        return await _to_its_end(save())
+
+    async def _put(self, job: Job, *, replaces: int) -> Document:
+        data: Data = _document(job)
+        if self._dress is not None:
+            data = self._dress(job.account, job.id, data)
+        return await self._store.save(self._kind, job.account, job.id, data, replaces=replaces)
+
+    async def renew(self, account: str, id: str) -> None:  # noqa: A002
+        """Save a job anew as it is, so that it is dressed as things are now; whoever works on it goes on."""
+        while (document := await self._store.get(self._kind, account, id)) is not None:
+            with suppress(Conflict):  # changed meanwhile: look again
+                return await _to_its_end(self._renew(document))
+        return None
+
+    async def _renew(self, document: Document) -> None:
+        job = _job(document)
+        saved = await self._put(job, replaces=document.revision)
+        # A lease that is in the document alone was left by a crash, which is counted when the job is claimed.
+        self._lanes.put(self._as_leased(job), saved.revision, now=self._now())
+        self._news.set()
 
     async def _remove(self, document: Document) -> None:
         await self._store.remove(self._kind, document.account, document.id, replaces=document.revision)
@@ -216,6 +240,13 @@ class StoredQueue(Queue):
         """The job with its lease as it is known in memory, where alone its end is up to date."""
         lease = None if job.lease is None else self._lanes.lease(job.account, job.id)
         return replace(job, lease=lease if lease is not None and lease > self._clock() else None)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+    """Return what comes of it; it goes on if the caller goes away, and what it then raises is nobody's concern."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(task)
 
 
 def _ended(job: Job) -> Job:

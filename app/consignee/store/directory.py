@@ -7,29 +7,35 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
-from consignee.errors import StoreError, StoreUnusable
-from consignee.store.disk import make_directory
-from consignee.store.index import Change, Index, is_kind
+from consignee.errors import StoreError, StoreFull, StoreUnusable
+from consignee.store.disk import make_directory, open_private
+from consignee.store.index import Change, Index, Share, is_kind
 from consignee.store.log_file import Doubtful, LogFile
+from consignee.store.private import require_private
 from consignee.store.record import encode_header
 from consignee.store.replay import replay
+from consignee.store.reserve import Reserve
 
 logger = logging.getLogger(__name__)
 
 _LINES_AT_ONCE = 1000
+RESTORING: Final = "restoring"
+"""The directory of a backup that is being restored here: as long as it is there, not all of it is."""
 
 
 class Directory:
     """One directory with one file for each kind, held by a lock while it is open."""
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime], compact_above: int) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], datetime], compact_above: int, reserve: int) -> None:
         self._path = path
         self._now = now
         self._compact_above = compact_above
         self._lock: int | None = None
         self._files: dict[str, LogFile] = {}
         self._not_before: dict[str, int] = {}
+        self._reserve = Reserve(path / "reserve", reserve)
         self.doubtful = False
         self.commits = 0
 
@@ -37,7 +43,10 @@ class Directory:
         """Lock the directory and return what its files hold, by kind; raises StoreUnusable."""
         try:
             make_directory(self._path)
+            require_private(self._path, self._path / "lock")
             self._lock = take_lock(self._path, "store")
+            self._require_whole()
+            self._reserve.take()
             return self._load()
         except OSError as error:
             self.close()
@@ -46,11 +55,16 @@ class Directory:
             self.close()
             raise
 
+    def _require_whole(self) -> None:
+        if (self._path / RESTORING).exists():
+            raise StoreUnusable(f"a backup was restored to {self._path} in part only: repeat consignee restore")
+
     def _load(self) -> dict[str, Index]:
         for leftover in self._path.glob("*.jsonl.new"):
             leftover.unlink()
         indexes = {}
         for kind in sorted(filter(is_kind, (path.stem for path in self._path.glob("*.jsonl")))):
+            require_private(self._file(kind))
             indexes[kind] = replay(self._file(kind), kind)
             self._files[kind] = LogFile.open(self._file(kind))
         return indexes
@@ -64,18 +78,47 @@ class Directory:
             os.close(self._lock)
             self._lock = None
 
-    def commit(self, changes: Sequence[Change]) -> Mapping[str, StoreError]:
-        """Make the changes durable, and return the kinds of which none was, with why."""
-        lines: dict[str, list[bytes]] = {}
-        for change in changes:
-            lines.setdefault(change.kind, []).append(change.line)
-        return {kind: error for kind in lines if (error := self._commit(kind, lines[kind])) is not None}
+    def snapshot(self) -> dict[str, tuple[int, int]]:
+        """Return a descriptor to read from and the size that is durable, for each kind; raises StoreError."""
+        taken: dict[str, tuple[int, int]] = {}
+        try:
+            for kind, file in self._files.items():
+                taken[kind] = file.reopened(), file.size
+        except OSError as error:
+            for fd, _ in taken.values():
+                os.close(fd)
+            raise StoreError(f"the files of the store can't be read: {error.strerror}") from error
+        return taken
 
-    def _commit(self, kind: str, lines: Sequence[bytes]) -> StoreError | None:
+    def commit(self, changes: Sequence[Change]) -> Mapping[Share, StoreError]:
+        """Make the changes durable, and return the shares of them of which none was, with why."""
+        groups: dict[str, list[Change]] = {}
+        for change in changes:
+            groups.setdefault(change.kind, []).append(change)
+        failures: dict[Share, StoreError] = {}
+        for kind, group in groups.items():
+            failures |= self._commit(kind, group)
+        return failures
+
+    def _commit(self, kind: str, group: Sequence[Change]) -> Mapping[Share, StoreError]:
+        if (error := self._written(kind, group)) is None:
+            return {}
+        removals = [change for change in group if change.removed]
+        if isinstance(error, StoreFull) and removals:
+            return {(kind, False): error, **self._commit_removals(kind, removals)}
+        return {(kind, False): error, (kind, True): error}
+
+    def _commit_removals(self, kind: str, removals: Sequence[Change]) -> Mapping[Share, StoreError]:
+        """On a full disk they get what is in reserve, and saves get nothing until that is there again."""
+        error = self._written(kind, removals, full=True)
+        return {} if error is None else {(kind, True): error}
+
+    def _written(self, kind: str, group: Sequence[Change], *, full: bool = False) -> StoreError | None:
         if self.doubtful:
             return StoreError("the disk failed earlier: the store is read-only until a restart")
         try:
-            self._write(kind, b"".join(lines))
+            self._make_room(full=full)
+            self._write(kind, b"".join(change.line for change in group))
         except StoreError as error:
             self._note(error)
             return error
@@ -84,6 +127,15 @@ class Directory:
             logger.exception("the store failed unexpectedly; it is read-only until a restart")
             return StoreError("the store failed unexpectedly")
         return None
+
+    def _make_room(self, *, full: bool) -> None:
+        try:
+            if full:
+                self._reserve.release()
+            elif not self._reserve.take():
+                raise StoreFull("the store's disk is full")
+        except OSError as error:
+            raise StoreError(f"the store's reserve can't be used: {error.strerror}") from error
 
     def _write(self, kind: str, data: bytes) -> None:
         self.commits += 1
@@ -99,7 +151,8 @@ class Directory:
     def wants_compaction(self, kind: str, index: Index, *, urgently: bool) -> bool:
         """Return whether the file is mostly dead records; `urgently`, whether it is so by far."""
         file = self._files.get(kind)
-        if file is None or self.doubtful or file.size <= self._not_before.get(kind, self._compact_above):
+        least = self._compact_above if self._reserve.held else 0  # on a full disk, what is dead makes room
+        if file is None or self.doubtful or file.size <= self._not_before.get(kind, least):
             return False
         return file.size > index.live_bytes * (8 if urgently else 2)
 
@@ -124,7 +177,7 @@ class Directory:
 
 def take_lock(path: Path, what: str) -> int:
     """Return a descriptor that holds the lock of a directory until it is closed; raises StoreUnusable if it is taken."""
-    fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = open_private(path / "lock", os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,9 +1,13 @@
 """What it takes for bytes to survive a power cut: write, sync, rename, sync the directory."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+_UNKNOWN: Final = {errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.ESPIPE}
 
 
 def fsync_directory(path: Path) -> None:
@@ -20,8 +24,24 @@ def make_directory(path: Path, mode: int = 0o700) -> None:
     if path.is_dir():
         return
     make_directory(path.absolute().parent, mode)
-    path.mkdir(mode=mode, exist_ok=True)
+    new_directory(path, mode, exist_ok=True)
     fsync_directory(path.absolute().parent)
+
+
+def new_directory(path: Path, mode: int = 0o700, *, exist_ok: bool = False) -> None:
+    """Create the directory `path` with exactly that mode, whatever the umask. Raises OSError."""
+    path.mkdir(mode=mode, exist_ok=exist_ok)
+    path.chmod(mode)
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Return a descriptor of a file, which is made with mode 0600, whatever the umask, where absent. Raises OSError."""
+    try:
+        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return os.open(path, flags | os.O_CLOEXEC)
+    os.fchmod(fd, 0o600)
+    return fd
 
 
 def sync_data(fd: int) -> None:
@@ -39,6 +59,21 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def allocate(fd: int, size: int) -> None:
+    """Let the file have that many bytes of the disk. Raises OSError if there are not so many left."""
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except (AttributeError, OSError) as error:  # macOS has no such call, and some file systems don't know it
+        if isinstance(error, OSError) and error.errno not in _UNKNOWN:
+            raise
+        write_all(fd, bytes(size))
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether there is no room for what was to be written."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_aside(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> int:
     """Write a new file beside `path` (at `aside(path)`), durably, and return its descriptor, ready to append.
 
@@ -48,6 +83,7 @@ def write_aside(path: Path, chunks: Iterable[bytes], *, mode: int = 0o600) -> in
     new.unlink(missing_ok=True)
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
+        os.fchmod(fd, mode)  # a strange umask may have taken away from it what its owner needs
         for chunk in chunks:
             write_all(fd, chunk)
         os.fsync(fd)

@@ -1,5 +1,7 @@
 """What is done alike to documents of every kind, on every store."""
 
+import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from consignee.errors import Conflict, NotFound
@@ -12,6 +14,14 @@ async def fetch(store: Store, kind: str, account: str, id: str, *, what: str) ->
     if document is None:
         raise NotFound(f"There is no such {what}.")
     return document
+
+
+async def unused_id(store: Store, kind: str, account: str, *, random: Callable[[int], bytes] = os.urandom) -> str:
+    """Return 8 upper-case hexadecimal digits that are no id of the account's documents of that kind."""
+    while True:
+        made = random(4).hex().upper()
+        if await store.get(kind, account, made) is None:
+            return made
 
 
 async def discard(store: Store, kind: str, account: str, id: str, *, what: str) -> None:  # noqa: A002

@@ -10,6 +10,9 @@ from consignee.errors import Conflict, LimitReached
 from consignee.store import Document
 from consignee.store.record import decode_document
 
+Share = tuple[str, bool]
+"""A kind, and whether it is about removals: on a full disk these are still taken."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -21,6 +24,11 @@ class Change:
     revision: int
     line: bytes
     removed: bool = False
+
+    @property
+    def share(self) -> Share:
+        """What of a group it is written with, or fails with."""
+        return self.kind, self.removed
 
     @property
     def is_new(self) -> bool:

@@ -17,6 +17,8 @@ from consignee.store.record import decode_document, encode_record
 from consignee.store.writer import Answer, Writer
 
 COMPACT_ABOVE: Final = 1024 * 1024
+RESERVE: Final = 1024 * 1024
+"""Bytes: room for some thousand removals."""
 
 _Key = tuple[str, str, str]
 
@@ -28,11 +30,19 @@ def _now() -> datetime:
 class JsonFileStore(Store):
     """Keeps documents in the directory `path`; only one process can have it open.
 
-    A file above `compact_above` bytes is written anew when half of it is dead. `now` dates new files.
+    A file above `compact_above` bytes is written anew when half of it is dead. `now` dates new files. When the disk is full,
+    removals get the `reserve` bytes that nothing else gets.
     """
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = _now, compact_above: int = COMPACT_ABOVE) -> None:
-        self._new_directory = partial(Directory, path, now=now, compact_above=compact_above)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], datetime] = _now,
+        compact_above: int = COMPACT_ABOVE,
+        reserve: int = RESERVE,
+    ) -> None:
+        self._new_directory = partial(Directory, path, now=now, compact_above=compact_above, reserve=reserve)
         self._directory = self._new_directory()
         self._indexes: dict[str, Index] = {}
         self._under_way: dict[_Key, Answer] = {}
@@ -72,6 +82,15 @@ class JsonFileStore(Store):
     def commits(self) -> int:
         """How many writes were made durable since the opening, or failed: under load far fewer than saves."""
         return self._directory.commits
+
+    async def snapshot(self) -> dict[str, tuple[int, int]]:
+        """Return a descriptor to read from and a size for each kind: all that was durable at one moment, and nothing later.
+
+        What comes later is beyond those sizes or in other files. The caller closes the descriptors. Raises StoreError.
+        """
+        if self._writer is None or self._closing:
+            raise StoreError("the store is not open")
+        return await self._writer.run(self._directory.snapshot)
 
     def kinds(self) -> list[str]:
         return sorted(self._indexes)
@@ -131,7 +150,7 @@ class JsonFileStore(Store):
         self._creating[change.kind, change.account] += change.is_new
         # The write takes effect even if the caller is cancelled: others of its group must not suffer.
         if (failure := await asyncio.shield(answer)) is not None:
-            raise StoreError(str(failure)) from failure
+            raise type(failure)(str(failure)) from failure
 
     def _settle(self, change: Change, failure: StoreError | None) -> None:
         del self._under_way[_key(change)]

@@ -1,12 +1,13 @@
 """One file that is only ever appended to, until a compacted one takes its place."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from consignee.errors import StoreError
-from consignee.store.disk import aside, put_in_place, sync_data, write_all, write_aside
+from consignee.errors import StoreError, StoreFull
+from consignee.store.disk import aside, is_full, put_in_place, sync_data, write_all, write_aside
 
 
 class Doubtful(StoreError):
@@ -45,7 +46,7 @@ class LogFile:
             write_all(self._fd, data)
         except OSError as error:
             self._cut_back(error)
-            raise StoreError(_failed(self._path, error)) from error
+            raise _refusal(self._path, error) from error
         try:
             sync_data(self._fd)
         except OSError as error:
@@ -73,6 +74,14 @@ class LogFile:
         self._fd = fd
         self.size = os.fstat(fd).st_size
 
+    def reopened(self) -> int:
+        """Return a descriptor to read this file from; raises OSError."""
+        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        if not os.path.sameopenfile(fd, self._fd):
+            os.close(fd)
+            raise OSError(errno.ESTALE, "another file took its name")
+        return fd
+
     def close(self) -> None:
         """Let the file go."""
         os.close(self._fd)
@@ -82,7 +91,11 @@ def _write(path: Path, chunks: Iterable[bytes]) -> int:
     try:
         return write_aside(path, chunks)
     except OSError as error:
-        raise StoreError(_failed(aside(path), error)) from error
+        raise _refusal(aside(path), error) from error
+
+
+def _refusal(path: Path, error: OSError) -> StoreError:
+    return StoreFull(_failed(path, error)) if is_full(error) else StoreError(_failed(path, error))
 
 
 def _failed(path: Path, error: OSError) -> str:

@@ -77,10 +77,7 @@ def _check_torn(path: Path, number: int, line: bytes) -> None:
 
 
 def _cut(path: Path, end: int, *, torn: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.ftruncate(fd, end)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    os.truncate(
+        path, end
+    )  # if a power cut undoes this, the next start does it again; what is appended is synced with it
     logger.warning("%s: the last %d bytes were a record cut short by a crash; they were removed", path, torn)

@@ -7,17 +7,17 @@ from functools import partial
 from typing import Any, TypeVar
 
 from consignee.errors import StoreError
-from consignee.store.index import Change
+from consignee.store.index import Change, Share
 
 _T = TypeVar("_T")
 Answer = asyncio.Future[StoreError | None]
-Failures = Mapping[str, StoreError]
+Failures = Mapping[Share, StoreError]
 
 
 class Writer:
     """Runs `write` off the event loop, once for each group, then `settle` in the loop, for each change of it.
 
-    `write` returns why it failed, for each kind that it could not write; `settle` is told the same, or None
+    `write` returns why it failed, for each share that it could not write; `settle` is told the same, or None
     when the change is durable. `rest` is asked between groups for other work that blocks, and told whether
     somebody waits. What was begun ends even if nobody awaits it any more.
     """
@@ -78,13 +78,13 @@ class Writer:
 
     def _finish(self, group: Sequence[tuple[Change, Answer]], job: asyncio.Future[Failures]) -> None:
         for change, answer in group:
-            failure = _failure(job, change.kind)
+            failure = _failure(job, change.share)
             self._settle(change, failure)
             if not answer.cancelled():
                 answer.set_result(failure)
 
 
-def _failure(job: asyncio.Future[Failures], kind: str) -> StoreError | None:
+def _failure(job: asyncio.Future[Failures], share: Share) -> StoreError | None:
     if (bug := job.exception()) is not None:
         return StoreError(f"the store failed unexpectedly: {type(bug).__name__}")
-    return job.result().get(kind)
+    return job.result().get(share)

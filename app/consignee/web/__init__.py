@@ -12,27 +12,30 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from aiohttp import web
 from aiohttp.abc import AbstractResolver
 
-from consignee.accounts import Accounts
+from consignee.accounts import open_accounts
 from consignee.opening import open_destinations
 from consignee.providers import Provider
 from consignee.settings import Settings
 from consignee.store import Store
+from consignee.web.admission import Admission, admit
 from consignee.web.answers import dress_response
 from consignee.web.auth import by_api_key
 from consignee.web.errors import envelope
 from consignee.web.followed import Followed
 from consignee.web.keys import (
     ACCOUNTS,
+    ADMISSION,
     AUTHENTICATE,
     COLLECTIONS,
     DESTINATIONS,
     DRAINING,
     FOLLOWED,
     PATIENCE,
+    ROTATION,
     SETTINGS,
     Authenticate,
 )
-from consignee.web.routes import add_routes
+from consignee.web.routes import EXEMPT, LONG, add_routes
 from consignee.web.streams import PATIENCE_SECONDS
 
 __all__ = ["AUTHENTICATE", "DESTINATIONS", "SETTINGS", "Authenticate", "create_app", "setup"]
@@ -51,8 +54,9 @@ def create_app(
     `authenticate` says whose a request is, in place of API keys. A `store` that is given must be open by then.
     `providers` take the place of the built-in destination types, `resolver` that of the system's.
     """
-    app = web.Application(middlewares=[envelope])
+    app = web.Application(middlewares=[envelope, admit])
     app[SETTINGS] = settings
+    app[ADMISSION] = Admission(settings.limits, exempt=EXEMPT, long=LONG)
     app[DRAINING] = asyncio.Event()
     app[PATIENCE] = PATIENCE_SECONDS
     app[FOLLOWED] = Followed()
@@ -98,7 +102,10 @@ def _running(
         async with open_destinations(settings, store=store, providers=providers, resolver=resolver) as destinations:
             app[DESTINATIONS] = destinations
             app[COLLECTIONS] = destinations.dispatch.collections
-            app[ACCOUNTS] = accounts = Accounts(destinations.store, fixed=settings.accounts.fixed)
+            app[ROTATION] = destinations.rotation
+            app[ACCOUNTS] = accounts = await open_accounts(
+                destinations.store, sealer=destinations.sealer, fixed=settings.accounts.fixed
+            )
             app[AUTHENTICATE] = authenticate or by_api_key(accounts)
             yield
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from consignee.web.keys import BEGUN, TRACE_ID
+from consignee.rates import Quota
+from consignee.web.keys import BEGUN, QUOTA, TRACE_ID
 
 
 def encode(content: Mapping[str, Any]) -> bytes:
@@ -61,3 +62,13 @@ async def dress_response(request: web.Request, response: web.StreamResponse) -> 
     """The application's signal that does it before an answer goes out."""
     request[BEGUN] = response
     dress(response, request.get(TRACE_ID) or new_trace_id())
+    if (quota := request.get(QUOTA)) is not None:
+        response.headers.update(_quota_headers(quota))
+
+
+def _quota_headers(quota: Quota) -> dict[str, str]:
+    """https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/10/"""
+    return {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.most};w={quota.window}',
+        "RateLimit": f'"{quota.name}";r={quota.left};t={quota.full_in}',
+    }

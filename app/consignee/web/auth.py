@@ -9,16 +9,19 @@ from consignee.accounts import Accounts
 from consignee.errors import InvalidRequest
 from consignee.web.bodies import read_query
 from consignee.web.errors import BadRequest
-from consignee.web.keys import AUTHENTICATE, Authenticate
+from consignee.web.keys import ADMISSION, AUTHENTICATE, Authenticate
 
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 async def account_of(request: web.Request) -> str:
-    """Return the account's name, as the application's own `authenticate` says; raises BadRequest with `unauthorized`."""
+    """Return the account's name, as the application's own `authenticate` says; raises BadRequest, RateLimited, Busy."""
     account: str | None = await request.config_dict[AUTHENTICATE](request)
+    admission = request.config_dict[ADMISSION]
     if not account:
+        admission.unknown(request)
         raise BadRequest("unauthorized", "The API key is missing or unknown.")
+    await admission.known(request, account)
     return account
 
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
@@ -22,7 +23,7 @@ from consignee.web.keys import DESTINATIONS, SETTINGS
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
 Parse = Callable[[str, LimitsSettings], dict[str, Any]]
-_DEPTH: Final = 32
+_DEPTH: Final = LimitsSettings.json_depth
 _DIGITS: Final = 400
 _NAMED: Final = 20
 """How many repeated fields are named in an answer."""
@@ -36,8 +37,17 @@ async def read_fields(request: web.Request, *, required: bool = True) -> dict[st
     limits = request.config_dict[SETTINGS].limits
     fields = parse(_text(await _read(request, limits)), limits)
     destinations = request.config_dict.get(DESTINATIONS)
-    check_strings(fields, multiline=destinations.catalog.multiline if destinations else ())
+    multiline = destinations.catalog.multiline if destinations else ()
+    check_strings(fields, multiline=multiline, depth=limits.json_depth)
     return fields
+
+
+async def ask_for_body(request: web.Request) -> None:
+    """Answer `Expect: 100-continue`; other expectations are ignored, as RFC 9110 allows."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        with suppress(ConnectionError):  # that the client has gone shows when the body is read
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def read_query(request: web.Request) -> dict[str, list[str]]:
@@ -183,14 +193,14 @@ def _pairs(text: str, *, most: int) -> list[tuple[str, str]]:
 _PARSERS: Final[Mapping[str, Parse]] = {JSON: _parse_json, FORM: _parse_form}
 
 
-def check_strings(fields: Mapping[str, Any], *, multiline: Collection[str] = ()) -> None:
-    """Raise InvalidRequest for control characters, NUL or lone surrogates anywhere, and for nesting too deep.
+def check_strings(fields: Mapping[str, Any], *, multiline: Collection[str] = (), depth: int = _DEPTH) -> None:
+    """Raise InvalidRequest for control characters, NUL or lone surrogates anywhere, and for more levels than `depth`.
 
     The fields named in `multiline` may hold line breaks and tabs.
     """
     errors: dict[str, list[str]] = {}
     for name, value in fields.items():
-        if found := next(_problems([name, value], _DEPTH, multiline=name in multiline), None):
+        if found := next(_problems([name, value], depth + 1, multiline=name in multiline), None):
             errors[shown(name)] = [found]
     if errors:
         raise InvalidRequest(errors)

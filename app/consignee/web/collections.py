@@ -1,21 +1,32 @@
 """The handlers of collections: parse, call, render."""
 
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from consignee.collection import WEBHOOK_SECRET, Collection
+from consignee.collections import KIND
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields
+from consignee.web.idempotency import once
 from consignee.web.keys import COLLECTIONS, DESTINATIONS
 from consignee.web.queries import read_page
 
 
 async def create(request: web.Request) -> web.Response:
     """POST /collections"""
-    account = await account_of(request)
-    return await _one(request, await request.config_dict[COLLECTIONS].create(account, await read_fields(request)))
+    account, collections = await account_of(request), request.config_dict[COLLECTIONS]
+    with once(request, account, KIND) as asked:
+        fields = await read_fields(request)
+        return await asked.answer(
+            fields,
+            subject=partial(asked.unused, KIND),
+            make=lambda unused: collections.create(account, fields, id=unused),
+            recall=lambda made: collections.recall(account, made, fields),
+            render=partial(_one, request),
+        )
 
 
 async def list_all(request: web.Request) -> web.Response:

@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
 from consignee.delivery import conditions
 from consignee.destination import Destination
+from consignee.service import KIND
 from consignee.verification import Report
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields, read_ids, read_time
+from consignee.web.idempotency import once
 from consignee.web.keys import COLLECTIONS, DESTINATIONS
 from consignee.web.queries import read_listing
 from consignee.web.streams import finish, write
@@ -21,9 +24,16 @@ NDJSON: Final = "application/x-ndjson"
 
 async def create(request: web.Request) -> web.Response:
     """POST /destinations"""
-    account = await account_of(request)
-    destination = await request.config_dict[DESTINATIONS].create(account, await read_fields(request))
-    return await _one(request, destination)
+    account, destinations = await account_of(request), request.config_dict[DESTINATIONS]
+    with once(request, account, KIND) as asked:
+        fields = await read_fields(request)
+        return await asked.answer(
+            fields,
+            subject=partial(asked.unused, KIND),
+            make=lambda unused: destinations.create(account, fields, id=unused),
+            recall=partial(destinations.get, account),
+            render=partial(_one, request),
+        )
 
 
 async def list_all(request: web.Request) -> web.Response:

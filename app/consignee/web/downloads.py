@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from consignee.body import FileBody
-from consignee.errors import StoreError
+from consignee.errors import FileDamaged, StoreError
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.keys import DESTINATIONS
@@ -34,7 +34,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     if asked is not None:
         response.set_status(206)
         response.headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{body.length}"
-        body = replace(body, start=asked.start, length=len(asked))
+        body = replace(body, start=asked.start, length=len(asked), checked=False)
     response.content_length = body.length
     return await _send(request, response, body)
 
@@ -84,5 +84,5 @@ async def _send(request: web.Request, response: web.StreamResponse, body: FileBo
         return await finish(request, response)
     except ConnectionError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, FileDamaged) as error:
         raise StoreError("a file of the spool can't be read") from error

@@ -10,10 +10,11 @@ from consignee.errors import (
     ConsigneeError,
     InvalidRequest,
     RateLimited,
+    StoreFull,
     VerificationFailed,
 )
 from consignee.web import answers
-from consignee.web.keys import BEGUN, TRACE_ID
+from consignee.web.keys import BEGUN, HELD_BACK, QUOTA, TRACE_ID
 from consignee.web.streams import cut_off
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ STATUS: Final[Mapping[str, int]] = {
     "conflict": 409,
     "payload_too_large": 413,
     "unsupported_media_type": 415,
+    "idempotency_key_reused": 422,
     "rate_limited": 429,
     "internal_error": 500,
     "unavailable": 503,
@@ -35,9 +37,18 @@ STATUS: Final[Mapping[str, int]] = {
 """The HTTP status of each code that is not a connectivity test's; those are all 400."""
 
 RETRY_AFTER: Final = 5
-"""Seconds after which to come back when the service is unavailable."""
+SOON: Final = 1
+"""Seconds after which to come back when the service is unavailable, and when it only has too much to do."""
+
+FULL: Final = "There is no room left on the service's disk; nothing was changed. Reading and deleting still work."
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Busy(ConsigneeError):
+    """Too many requests are under way; nothing was done."""
+
+    code = "unavailable"
 
 
 class BadRequest(ConsigneeError):
@@ -86,13 +97,20 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
         return answers.failure(400, error.code, str(error), content=content)
     if error.code == "internal_error":
         return internal(error, request)
+    if isinstance(error, Busy):
+        request[HELD_BACK] = SOON
+        return _closing(unavailable(str(error), retry_after=SOON), request)
     if error.code == "unavailable":
         log.error("%s", error, extra={"trace_id": request[TRACE_ID]})
-        return unavailable()
+        return unavailable(FULL) if isinstance(error, StoreFull) else unavailable()
     response = answers.failure(
-        STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error)
+        STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error, request)
     )
-    # The rest of the body is not waited for; in a multipart body that may be any amount.
+    return _closing(response, request)
+
+
+def _closing(response: web.Response, request: web.Request) -> web.Response:
+    """The rest of the body is not waited for; in a multipart body that may be any amount."""
     if response.status in (408, 413) or request.content_type.startswith("multipart/"):
         response.force_close()
     return response
@@ -102,8 +120,12 @@ def _errors(error: ConsigneeError) -> Mapping[str, Any] | None:
     return {"errors": error.errors} if isinstance(error, InvalidRequest) and error.errors else None
 
 
-def _retry_after(error: ConsigneeError) -> int | None:
-    return error.retry_after if isinstance(error, RateLimited) else None
+def _retry_after(error: ConsigneeError, request: web.Request) -> int | None:
+    if not isinstance(error, RateLimited):
+        return None
+    if error.quota is not None:
+        request[QUOTA], request[HELD_BACK] = error.quota, error.retry_after
+    return error.retry_after
 
 
 def from_http(error: web.HTTPException) -> web.Response:
@@ -124,7 +146,7 @@ def internal(error: BaseException, request: web.BaseRequest) -> web.Response:
 
 
 def unavailable(
-    message: str = "The service can't do this at the moment; nothing was changed.",
+    message: str = "The service can't do this at the moment; nothing was changed.", *, retry_after: int = RETRY_AFTER
 ) -> web.Response:
-    """Return the answer when the store can't take it, or the service is stopping."""
-    return answers.failure(503, "unavailable", message, retry_after=RETRY_AFTER)
+    """Return the answer when the store can't take it, there is too much to do, or the service is stopping."""
+    return answers.failure(503, "unavailable", message, retry_after=retry_after)

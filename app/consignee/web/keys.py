@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from consignee.accounts import Accounts
 from consignee.collections import Collections
+from consignee.rates import Quota
+from consignee.rotation import Rotation
 from consignee.service import Destinations
 from consignee.settings import Settings
 from consignee.web.followed import Followed
+
+if TYPE_CHECKING:
+    from consignee.web.admission import Admission, Place
 
 Authenticate = Callable[[web.Request], Awaitable[str | None]]
 """Returns the name of the account that a request is from, or None if it is from nobody that is known."""
@@ -20,12 +26,20 @@ AUTHENTICATE: web.AppKey[Authenticate] = web.AppKey("AUTHENTICATE")
 
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 COLLECTIONS = web.AppKey("COLLECTIONS", Collections)
+ROTATION = web.AppKey("ROTATION", Rotation)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)
 
 PATIENCE = web.AppKey("PATIENCE", float)
 """Seconds that a client gets to take a piece of an answer."""
 FOLLOWED = web.AppKey("FOLLOWED", Followed)
 
+ADMISSION: "web.AppKey[Admission]" = web.AppKey("ADMISSION")
+
 TRACE_ID = web.RequestKey("TRACE_ID", str)
+PLACE: "web.RequestKey[Place]" = web.RequestKey("PLACE")
+QUOTA: web.RequestKey[Quota | None] = web.RequestKey("QUOTA")
+"""What a rate leaves to the one who asks."""
+HELD_BACK = web.RequestKey("HELD_BACK", int)
+"""Seconds for which the one who was refused is not listened to, for not everybody heeds a Retry-After."""
 BEGUN = web.RequestKey("BEGUN", web.StreamResponse)
 """The answer to the request, from when its headers go out."""

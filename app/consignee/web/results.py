@@ -4,18 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
-from consignee.collection import MOST_DESTINATIONS
+from consignee.collection import MOST_DESTINATIONS, Collection
+from consignee.delivery.counters import number_of
 from consignee.delivery.dispatch import Dispatch
-from consignee.delivery.result_set import ResultSet
+from consignee.delivery.intake import Intake
+from consignee.delivery.result_set import KIND, ResultSet, document_id
 from consignee.errors import InvalidRequest, NotFound
-from consignee.service import KIND, Destinations
+from consignee.precedents import Subject
+from consignee.service import KIND as DESTINATION
+from consignee.service import Destinations
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.bodies import read_fields, read_ids
+from consignee.web.idempotency import once
 from consignee.web.keys import DESTINATIONS
 from consignee.web.queries import read_page
 from consignee.web.streams import finish, write
@@ -34,13 +40,31 @@ async def create(request: web.Request) -> web.Response:
     account, dispatch = await account_of(request), _dispatch(request)
     collection = await dispatch.collections.get(account, request.match_info["id"])
     require_multipart(request)
-    async with dispatch.results.intake(collection) as intake:
-        fields = await receive(request, intake)
-        # Files may take hours to arrive: they go to where the collection's files go by now, if there still is one.
-        latest = await dispatch.collections.get(account, collection.id)
-        kept = replace(latest, manifest=collection.manifest)  # that decided which names were good
-        result_set = await dispatch.results.complete(kept, intake, fields)
-    return await _one(request, result_set)
+    with once(request, account, f"{KIND} {collection.id}") as asked:
+        async with dispatch.results.intake(collection) as intake:
+            fields = await receive(request, intake)
+            return await asked.answer(
+                {"fields": fields, "files": [one.to_data() for one in intake.files]},
+                subject=partial(_next, dispatch, collection, intake),
+                make=lambda _: _completed(dispatch, collection, intake, fields),
+                recall=lambda made: dispatch.results.get(account, collection.id, number_of(made)),
+                render=partial(_one, request),
+            )
+
+
+async def _next(dispatch: Dispatch, collection: Collection, intake: Intake) -> Subject:
+    """Its number is not known before it is saved: it is the one behind the newest that has the files which came now."""
+    numbers = await dispatch.results.numbers(collection.account, collection.id)
+    return Subject(KIND, document_id(collection.id, max(numbers, default=0)), token=intake.token)
+
+
+async def _completed(
+    dispatch: Dispatch, collection: Collection, intake: Intake, fields: Mapping[str, str]
+) -> ResultSet:
+    # Files may take hours to arrive: they go to where the collection's files go by now, if there still is one.
+    latest = await dispatch.collections.get(collection.account, collection.id)
+    kept = replace(latest, manifest=collection.manifest)  # that decided which names were good
+    return await dispatch.results.complete(kept, intake, fields)
 
 
 async def list_all(request: web.Request) -> web.StreamResponse:
@@ -133,4 +157,4 @@ async def _known(destinations: Destinations, result_set: ResultSet, ids: list[st
 
 
 async def _missing(destinations: Destinations, account: str, ids: Iterable[str]) -> list[str]:
-    return [one for one in ids if await destinations.store.get(KIND, account, one) is None]
+    return [one for one in ids if await destinations.store.get(DESTINATION, account, one) is None]

@@ -6,6 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from consignee.web import collections, deliveries, destinations, results, service
+from consignee.web.bodies import ask_for_body
 from consignee.web.downloads import download
 from consignee.web.events import events
 from consignee.web.uploads import no_expectation
@@ -44,17 +45,16 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 )
 
 
-async def _expect(request: web.Request) -> None:
-    """Answer `Expect: 100-continue`; other expectations are ignored, as RFC 9110 allows."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+EXEMPT: Final = (service.healthz, service.readyz)
+"""What is answered however much there is to do."""
+LONG: Final = (results.create, download, events, destinations.verify)
+"""What takes long by nature."""
 
 
 def add_routes(app: web.Application) -> None:
     """Add every route to an application."""
     for method, path, handler in ROUTES:
-        expect = no_expectation if handler is results.create else _expect
+        expect = no_expectation if handler is results.create else ask_for_body
         # By default a parameter holds no braces, but the name of a file may.
         pattern = path.replace("{name}", "{name:[^/]+}")
         app.router.add_route(method, pattern, handler, expect_handler=expect)

@@ -2,66 +2,47 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from consignee.errors import SettingsError
 from consignee.log import AccessLogger
-from consignee.settings import Settings
+from consignee.settings import LimitsSettings, Settings
 from consignee.web import answers, create_app
+from consignee.web.connections import Connections, allow_files
 from consignee.web.control import control
-from consignee.web.errors import from_http, internal
-from consignee.web.keys import DESTINATIONS, DRAINING
-
-log = logging.getLogger(__name__)
+from consignee.web.errors import from_http
+from consignee.web.keys import DESTINATIONS, DRAINING, SETTINGS
+from consignee.web.protocol import Connection, Terms
+from consignee.web.streams import PATIENCE_SECONDS
 
 KEEPALIVE_SECONDS = 75.0
 CUT_SECONDS = 1.0
 """What a request gets that is still under way when the time for that is over."""
+BACKLOG = 512
+"""Connections that the system keeps until they are taken up."""
 _Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-
-class _Protocol(web.RequestHandler):
-    """One connection."""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what never reached the application; what was sent is not echoed, for it may hold a key."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way already")
-        if status == 400:
-            log.debug("malformed request from %s: %s", request.remote, type(exc).__name__)
-            response = answers.failure(400, "invalid_request", "The request is not well-formed HTTP.")
-        else:
-            response = internal(exc or RuntimeError(), request)
-        answers.dress(response, answers.new_trace_id())
-        response.force_close()
-        return response
 
 
 class _Server(web.Server):
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=self._loop, **self._kwargs)
+        return Connection(self, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):
-    """Runs the application with that protocol, and knows when no request is under way."""
+    """Runs the application with connections of ours, and knows when no request is under way."""
 
     _front: "_Front"
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         self._front = _Front(server.request_handler)
-        return _Server(self._front, request_factory=server.request_factory, **server._kwargs)
+        given = {**server._kwargs, **_limits(self.app[SETTINGS].limits)}
+        return _Server(self._front, request_factory=server.request_factory, **given)
 
     async def drain(self, seconds: float) -> None:
         """Take no new connection, and wait until the requests under way are answered, at most so long."""
@@ -91,7 +72,8 @@ class _Front:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
-        if self._draining:
+        # Whoever asks for another protocol, as some clients always do, is answered in this one, and not a second time.
+        if self._draining or "Upgrade" in request.headers:
             response.force_close()
         return response
 
@@ -107,6 +89,17 @@ class _Front:
         """Wait until nothing is under way; from now on every answer closes its connection."""
         self._draining = True
         await self._idle.wait()
+
+
+def _limits(limits: LimitsSettings) -> dict[str, Any]:
+    terms = Terms(
+        connections=Connections(allow_files(limits.connections), per_address=limits.connections_per_address),
+        head_seconds=limits.header_timeout,
+        head_bytes=limits.header_bytes,
+        answer_seconds=PATIENCE_SECONDS,
+    )
+    most = limits.header_bytes
+    return {"terms": terms, "max_line_size": most, "max_field_size": most, "max_headers": limits.headers}
 
 
 def require_c_parser() -> None:
@@ -129,16 +122,21 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Ap
     await runner.setup()
     stopped = _stopped_by_signal()
     try:
-        site = web.TCPSite(runner, settings.server.host, settings.server.port)
+        site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=BACKLOG)
         await site.start()
         async with control(app):
             ready(_url(settings.server.host, runner.addresses[0][1]))
             await stopped.wait()
         app[DRAINING].set()
-        grace = settings.server.shutdown_timeout
+        grace = _grace(settings.server.shutdown_timeout)
         await asyncio.gather(runner.drain(grace), app[DESTINATIONS].dispatch.stop(grace))
     finally:
         await runner.cleanup()
+
+
+def _grace(seconds: float) -> float:
+    """Return what is left to requests of the time for a stop: then what is still under way is cut off, and all is closed."""
+    return max(seconds - 2 * CUT_SECONDS, seconds * 0.9)
 
 
 def _url(host: str, port: int) -> str:

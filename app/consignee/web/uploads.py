@@ -9,7 +9,7 @@ from aiohttp import web
 from consignee.delivery.intake import Intake
 from consignee.errors import InvalidRequest
 from consignee.settings import LimitsSettings
-from consignee.web.bodies import check_strings, shown
+from consignee.web.bodies import ask_for_body, check_strings, shown
 from consignee.web.errors import BadRequest
 from consignee.web.keys import SETTINGS
 from consignee.web.multipart import Part, Parts, boundary_of, malformed
@@ -39,9 +39,7 @@ async def receive(request: web.Request, intake: Intake) -> dict[str, str]:
     """
     limits = request.config_dict[SETTINGS].limits
     parts = Parts(_chunks(request, limits), require_multipart(request))
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+    await ask_for_body(request)
     fields: dict[str, str] = {}
     while (part := await parts.next()) is not None:
         if part.filename is not None:

@@ -1,0 +1,95 @@
+"""consignee secrets: rotates the key that seals secrets at rest, through the running server if there is one."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from consignee.control import is_served, socket_path
+from consignee.errors import ConsigneeError, SettingsError
+from consignee.opening import open_store
+from consignee.rotation import KeyUse, Making, Rotation
+from consignee.sealing_key import load_sealer
+from consignee.settings import Settings, load_settings
+
+_PATIENT: Final = aiohttp.ClientTimeout(total=None)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print how many documents are sealed with each key; status 1 if a rotation left some on another than the first."""
+    settings = load_settings(arguments.config)
+    uses = asyncio.run(_run(settings, arguments))
+    for use in uses:
+        print(_line(use))
+    left = any(use.documents and not use.current for use in uses)
+    if arguments.action == "rotate" and left:
+        print("not done: run consignee secrets rotate --resume; the log of the service says what is in the way")
+        return 1
+    return 0
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> Sequence[KeyUse]:
+    async with reached(settings) as rotation:
+        if arguments.action == "rotate":
+            return await rotation.rotate(_making(arguments))
+        if arguments.action == "forget":
+            await rotation.forget(arguments.id)
+        return await rotation.status()
+
+
+def _making(arguments: argparse.Namespace) -> Making:
+    if arguments.new and arguments.resume:
+        raise SettingsError("--new makes a key, --resume makes none: give one of the two")
+    if arguments.new:
+        return Making.ALWAYS
+    return Making.NEVER if arguments.resume else Making.IF_DONE
+
+
+def _line(use: KeyUse) -> str:
+    note = " (current)" if use.current else "" if use.present else " (missing)"
+    return f"key {use.id}: {use.documents} document{'s' * (use.documents != 1)}{note}"
+
+
+class _Remote:
+    """The keys of a running server, through its control socket."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def status(self) -> list[KeyUse]:
+        return await self._ask("GET", "/secrets")
+
+    async def rotate(self, making: Making) -> list[KeyUse]:
+        return await self._ask("POST", "/secrets/rotate", {"making": making})
+
+    async def forget(self, key_id: str) -> None:
+        await self._ask("DELETE", f"/secrets/{key_id}")
+
+    async def _ask(self, method: str, path: str, content: dict[str, str] | None = None) -> list[KeyUse]:
+        try:
+            async with self._session.request(method, f"http://control{path}", json=content) as response:
+                answer: dict[str, Any] = json.loads(await response.read())
+        except aiohttp.ClientError:
+            raise ConsigneeError("the service ended before this was done: run it again") from None
+        if not answer["request_info"]["success"]:
+            raise ConsigneeError(answer["request_info"]["message"])
+        return [KeyUse(**use) for use in answer.get("keys", [])]
+
+
+@asynccontextmanager
+async def reached(settings: Settings) -> AsyncIterator[Rotation | _Remote]:
+    """Yield the rotation of the running server's keys, or of those of a store that nobody has open; raises StoreUnusable."""
+    Path(settings.store.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket_path(settings.store.path) as path:
+        if is_served(path):
+            connector = aiohttp.UnixConnector(path=path)
+            async with aiohttp.ClientSession(connector=connector, timeout=_PATIENT, trust_env=False) as session:
+                yield _Remote(session)
+                return
+    async with open_store(settings) as store:
+        yield Rotation(store, sealer=await load_sealer(settings.secrets, store), settings=settings.secrets)

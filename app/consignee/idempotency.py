@@ -1,0 +1,160 @@
+"""Idempotency keys: what is asked under one is made at most once, and answered alike for a day.
+
+What is to be made is saved before it is: after an end in the middle, that tells whether it was. What failed is not remembered.
+https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from consignee.agenda import Agenda
+from consignee.errors import Conflict, ConsigneeError, IdempotencyKeyReused, NotFound, StoreError
+from consignee.precedents import Precedent, Precedents, Subject
+from consignee.secret import Secret
+
+SWEEP: Final = 600.0
+"""Seconds from one removal of old precedents to the next."""
+LARGEST: Final = 64 * 1024
+"""Bytes of an answer that is kept; a larger one is composed anew, from what was made then."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What to answer, and whether it is about what was made for an earlier request."""
+
+    body: bytes
+    repeated: bool
+
+
+Compose = Callable[[str], Awaitable[bytes]]
+"""Returns the answer about the document of that id."""
+
+
+class Idempotency:
+    """The keys of all accounts. In one process alone are those known that are in use."""
+
+    def __init__(self, precedents: Precedents) -> None:
+        self._precedents = precedents
+        self._in_use: set[tuple[str, str]] = set()
+
+    async def open(self) -> None:
+        """Settle what an end in the middle left: it was made or not; raises StoreError."""
+        async for begun in self._precedents.unsettled():
+            made = await self._precedents.made(begun.account, begun.subject)
+            if made is None:
+                await self._precedents.forget(begun.account, begun.id)
+            else:
+                await self._precedents.save(replace(begun, subject=made, made=True))
+
+    def start(self, agenda: Agenda) -> None:
+        """Forget what is over a day old, again and again; the agenda ends it."""
+
+        async def sweep() -> None:
+            try:
+                await self.sweep()
+            except StoreError as error:
+                log.error("old idempotency keys could not be removed: %s", error)
+            finally:
+                agenda.after(SWEEP, sweep)
+
+        agenda.after(SWEEP, sweep)
+
+    async def sweep(self) -> None:
+        """Forget what is over a day old; raises StoreError."""
+        for account, one in self._precedents.old():
+            with suppress(Conflict), self._using(account, one):
+                await self._precedents.forget(account, one)
+            await asyncio.sleep(0)
+
+    @contextmanager
+    def claim(self, account: str, scope: str, key: str) -> Iterator["Claim"]:
+        """Be the only one with that key of those who ask for the same thing; raises Conflict if somebody else is."""
+        place = account, hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
+        with self._using(*place):
+            yield Claim(self._precedents, *place)
+
+    @contextmanager
+    def _using(self, account: str, id: str) -> Iterator[None]:  # noqa: A002
+        place = account, id
+        if place in self._in_use:
+            raise Conflict("A request with this Idempotency-Key is under way: repeat it when that has ended.")
+        self._in_use.add(place)
+        try:
+            yield
+        finally:
+            self._in_use.discard(place)
+
+
+class Claim:
+    """One request with a key, as long as nobody else asks with that."""
+
+    def __init__(self, precedents: Precedents, account: str, id: str) -> None:  # noqa: A002
+        self._precedents = precedents
+        self._account = account
+        self._id = id
+
+    async def answer(self, content: bytes, subject: Subject, *, make: Compose, recall: Compose) -> Answer:
+        """Have the subject made, which `content` asks for, or recall it if that was done: it is never made twice.
+
+        `make` and `recall` get the id: of what is to be made, and of what was. Raises IdempotencyKeyReused, RateLimited,
+        Conflict if what was made is no more, StoreError, and what these two raise; what `make` raised may be tried again.
+        """
+        before = await self._precedents.get(self._account, self._id)
+        made = None if before is None else await self._made(before)
+        if before is None or made is None:
+            return await self._first(content, subject, make, before)
+        if not made.is_of(content):
+            raise IdempotencyKeyReused("This Idempotency-Key came with another request: take a new key for each.")
+        return await self._again(made, recall)
+
+    async def _made(self, before: Precedent) -> Precedent | None:
+        """The precedent of what was made, also if an end in the middle kept that from being noted."""
+        if before.made:
+            return before
+        subject = await self._precedents.made(self._account, before.subject)
+        return None if subject is None else replace(before, subject=subject, made=True)
+
+    async def _first(self, content: bytes, subject: Subject, make: Compose, before: Precedent | None) -> Answer:
+        # Who was cut off may still be about to save: under one id, only one of the two can.
+        chosen = subject if before is None or subject.token else before.subject
+        replaces = 0 if before is None else before.revision
+        begun = await self._precedents.begin(self._account, self._id, chosen, content, replaces=replaces)
+        try:
+            body = await make(chosen.id)
+        except ConsigneeError:
+            await self._withdraw(begun)
+            raise
+        await self._keep(begun, body)
+        return Answer(body, repeated=False)
+
+    async def _withdraw(self, begun: Precedent) -> None:
+        """Nothing was made, unless only the answer failed: then it is remembered."""
+        with suppress(StoreError):  # it says what is to be made, and that is not there: as good as nothing
+            if await self._precedents.made(self._account, begun.subject) is None:
+                await self._precedents.forget(self._account, self._id)
+
+    async def _again(self, made: Precedent, recall: Compose) -> Answer:
+        if made.answer is not None:
+            return Answer(made.answer.reveal().encode(), repeated=True)
+        try:
+            body = await recall(made.subject.id)
+        except NotFound:
+            raise Conflict("What was made for this Idempotency-Key was removed since: take a new key.") from None
+        await self._keep(made, body)
+        return Answer(body, repeated=True)
+
+    async def _keep(self, precedent: Precedent, body: bytes) -> None:
+        """If the disk fails now, the answer is good all the same: what was made is found by its id."""
+        answer = Secret(body.decode()) if len(body) <= LARGEST else None
+        try:
+            made = await self._precedents.made(self._account, precedent.subject) if answer is None else None
+            await self._precedents.save(replace(precedent, subject=made or precedent.subject, made=True, answer=answer))
+        except (Conflict, StoreError) as error:
+            log.error("the answer to a request with an idempotency key could not be kept: %s", error)

@@ -1,0 +1,180 @@
+"""Precedents: what was asked before under an idempotency key, and what came of it. Each is kept for a day."""
+
+import asyncio
+import hashlib
+import hmac
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from consignee.clock import timestamp
+from consignee.errors import LimitReached, NotFound, RateLimited
+from consignee.sealed import open_secrets, seal_secrets
+from consignee.secret import Sealer, Secret
+from consignee.store import Document, Store
+from consignee.store.documents import discard
+
+KIND: Final = "idempotency_keys"
+KEPT: Final = timedelta(days=1)
+_SALT: Final = "salt"
+_ANSWER: Final = "answer"
+_SALT_BYTES: Final = 32
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A document that is to be made: that kind's with this `id`, or, with a `token`, one behind it that holds this token."""
+
+    kind: str
+    id: str
+    token: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precedent:
+    """What is known of a key. Revision 0: not saved yet. `made` says that its subject is known to have been made.
+
+    The salt of the fingerprint lies sealed in the store, and so does the answer: neither tells what secrets they hold.
+    """
+
+    account: str
+    id: str
+    subject: Subject
+    fingerprint: str
+    salt: Secret
+    expires_at: str
+    made: bool = False
+    answer: Secret | None = None
+    revision: int = 0
+
+    def is_of(self, content: bytes) -> bool:
+        """Whether that was asked for."""
+        return hmac.compare_digest(self.fingerprint, fingerprint(content, self.salt))
+
+
+def fingerprint(content: bytes, salt: Secret) -> str:
+    """Return what tells this content from any other, but nothing about it to whoever does not know the salt."""
+    return hmac.digest(salt.reveal().encode(), content, hashlib.sha256).hex()
+
+
+class Precedents:
+    """The precedents of all accounts, `most` of each; `random` makes the salts."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sealer: Sealer,
+        most: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._most = most
+        self._now = now
+        self._random = random
+        self._expiries: dict[tuple[str, str], str] = {}
+
+    async def get(self, account: str, id: str) -> Precedent | None:  # noqa: A002
+        """Return a precedent; None if there is none, or it is over a day old. Raises StoreError."""
+        document = await self._store.get(KIND, account, id)
+        if document is None:
+            return None
+        if document.data["expires_at"] > timestamp(self._now()):
+            return self._read(document)
+        await self.forget(account, id)
+        return None
+
+    async def unsettled(self) -> AsyncIterator[Precedent]:
+        """Take up what is in the store, and yield those of which it is not known whether their subject was made."""
+        for account in await self._store.accounts(KIND):
+            for one in await self._store.ids(KIND, account):
+                if (document := await self._store.get(KIND, account, one)) is not None:
+                    self._expiries[account, one] = document.data["expires_at"]
+                    if not document.data["made"]:
+                        yield self._read(document)
+                await asyncio.sleep(0)
+
+    def old(self) -> list[tuple[str, str]]:
+        """Return account and id of each that is over a day old."""
+        now = timestamp(self._now())
+        return [place for place, expires_at in self._expiries.items() if expires_at <= now]
+
+    async def begin(self, account: str, id: str, subject: Subject, content: bytes, *, replaces: int) -> Precedent:  # noqa: A002
+        """Save that this was asked for and is going to be made; raises RateLimited, StoreError."""
+        salt = Secret(self._random(_SALT_BYTES).hex())
+        begun = Precedent(
+            account=account,
+            id=id,
+            revision=replaces,
+            subject=subject,
+            fingerprint=fingerprint(content, salt),
+            salt=salt,
+            expires_at=timestamp(self._now() + KEPT),
+        )
+        try:
+            return await self.save(begun)
+        except LimitReached:
+            told = f"{self._most} idempotency keys were used within a day, and no more are remembered for an account."
+            raise RateLimited(told, retry_after=self._free_in(account)) from None
+
+    def _free_in(self, account: str) -> int:
+        """In how many seconds the oldest one makes room for another."""
+        oldest = min((at for (owner, _), at in self._expiries.items() if owner == account), default="")
+        return max(1, int((datetime.fromisoformat(oldest) - self._now()).total_seconds())) if oldest else 1
+
+    async def save(self, precedent: Precedent) -> Precedent:
+        """Save a precedent in place of its revision, and return it as it is then; raises LimitReached, Conflict, StoreError."""
+        saved = replace(precedent, revision=precedent.revision + 1)
+        data, place = self._data(saved), (saved.account, saved.id)
+        await self._store.save(KIND, *place, data, replaces=precedent.revision, limit=self._most)
+        self._expiries[place] = saved.expires_at
+        return saved
+
+    async def forget(self, account: str, id: str) -> None:  # noqa: A002
+        """Remove a precedent, if it is there; raises StoreError."""
+        with suppress(NotFound):
+            await discard(self._store, KIND, account, id, what="precedent")
+        self._expiries.pop((account, id), None)
+
+    async def made(self, account: str, subject: Subject) -> Subject | None:
+        """Return the subject by its own id if it was made, otherwise None."""
+        if not subject.token:
+            return subject if await self._store.get(subject.kind, account, subject.id) else None
+        prefix = subject.id.partition(".")[0] + "."
+        for one in await self._store.ids(subject.kind, account, prefix=prefix):
+            if one > subject.id and await self._token(subject.kind, account, one) == subject.token:
+                return Subject(subject.kind, one)
+        return None
+
+    async def _token(self, kind: str, account: str, id: str) -> str | None:  # noqa: A002
+        document = await self._store.get(kind, account, id)
+        return document.data["token"] if document else None
+
+    def _data(self, precedent: Precedent) -> dict[str, Any]:
+        place: dict[str, Any] = {"account": precedent.account, "id": precedent.id, "revision": precedent.revision}
+        secrets = {_SALT: precedent.salt}
+        if precedent.answer is not None:
+            secrets[_ANSWER] = precedent.answer
+        kept = {name: value for name, value in vars(precedent).items() if name not in (*place, _SALT, _ANSWER)}
+        return {
+            **kept,
+            "subject": vars(precedent.subject),
+            "secrets": seal_secrets(secrets, self._sealer, **place),
+        }
+
+    def _read(self, document: Document) -> Precedent:
+        data = {name: value for name, value in document.data.items() if name != "secrets"}
+        secrets = open_secrets(document, self._sealer)
+        return Precedent(
+            account=document.account,
+            id=document.id,
+            revision=document.revision,
+            salt=secrets[_SALT],
+            answer=secrets.get(_ANSWER),
+            **{**data, "subject": Subject(**data["subject"])},
+        )

@@ -1,0 +1,170 @@
+"""Who is let in, and how much of the service one account may have: places for requests under way, and rates."""
+
+import ipaddress
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from consignee.rates import Rates
+from consignee.settings import LimitsSettings
+from consignee.web.errors import Busy
+from consignee.web.keys import ADMISSION, PLACE, QUOTA
+from consignee.web.rounds import Rounds
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_LOG_EVERY: Final = 10.0
+"""Seconds between two lines that say how many were turned away."""
+
+
+class Places:
+    """So many requests at once, and of those at most `each` for one account."""
+
+    def __init__(self, most: int, *, each: int) -> None:
+        self._most = most
+        self._each = each
+        self._taken = 0
+        self._of_account: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self) -> "Iterator[Place]":
+        """Hold a place; raises Busy if there is none."""
+        if self._taken >= self._most:
+            raise Busy("The service has as many requests under way as it takes: come back a little later.")
+        self._taken += 1
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            self._taken -= 1
+            self._give_back(place.account)
+
+    def take(self, account: str) -> None:
+        """Count a place as this account's; raises Busy if it has too many."""
+        if self._of_account[account] >= self._each:
+            raise Busy(f"This account has {self._each} requests under way: come back when some of them have ended.")
+        self._of_account[account] += 1
+
+    def _give_back(self, account: str | None) -> None:
+        if account is None:
+            return
+        self._of_account[account] -= 1
+        if not self._of_account[account]:
+            del self._of_account[account]
+
+
+@dataclass
+class Place:
+    """The place of one request; whose it is is known later."""
+
+    places: Places
+    account: str | None = None
+
+    def give(self, account: str) -> None:
+        """Say whose it is; raises Busy."""
+        self.places.take(account)
+        self.account = account
+
+
+class Admission:
+    """The places and the rates of one application.
+
+    Handlers in `exempt` are always let in; those in `long` take their time by nature, and have places of their own.
+    """
+
+    def __init__(
+        self,
+        limits: LimitsSettings,
+        *,
+        exempt: Collection[Any] = (),
+        long: Collection[Any] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exempt = exempt
+        self._long = long
+        self._clock = clock
+        self._quick_places = _places(limits.requests_in_flight, limits.account_share)
+        self._long_places = _places(limits.streams_in_flight, limits.account_share)
+        self._requests = Rates(
+            "requests",
+            what="requests",
+            per_second=limits.requests_per_second,
+            burst=limits.requests_burst,
+            clock=clock,
+        )
+        self._wrong_keys = Rates(
+            "wrong-keys",
+            what="requests without a known API key",
+            per_second=limits.wrong_keys_per_minute / 60,
+            burst=limits.wrong_keys_burst,
+            clock=clock,
+        )
+        self._rounds = Rounds()
+        self._turned_away = 0
+        self._log_at = 0.0
+
+    def places(self, handler: object) -> Places | None:
+        """Return the places from which a handler's requests take one; None: they need none."""
+        if handler in self._exempt:
+            return None
+        return self._long_places if handler in self._long else self._quick_places
+
+    async def known(self, request: web.Request, account: str) -> None:
+        """Let in a request of an account, once, when it is its turn; raises RateLimited or Busy."""
+        place = request[PLACE]
+        if place.account is None:
+            request[QUOTA] = self._requests.take(account)
+            place.give(account)
+            await self._rounds.turn(account)
+
+    def unknown(self, request: web.Request) -> None:
+        """Count a request without a known key against the address that it is from; raises RateLimited."""
+        self._wrong_keys.take(network_of(request.remote))
+
+    def turned_away(self) -> None:
+        """Note that there was no place; the log gets a line now and then."""
+        self._turned_away += 1
+        if self._clock() >= self._log_at:
+            log.warning("turned away for want of a place: %d requests", self._turned_away)
+            self._turned_away, self._log_at = 0, self._clock() + _LOG_EVERY
+
+
+def _places(most: int, share: float) -> Places:
+    return Places(most, each=max(1, int(most * share)))
+
+
+@web.middleware
+async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Handle a request in a place of its own; raises Busy."""
+    admission = request.config_dict[ADMISSION]
+    places = admission.places(request.match_info.handler)
+    if places is None:
+        return await handler(request)
+    try:
+        with places.place() as place:
+            request[PLACE] = place
+            return await handler(request)
+    except Busy:
+        admission.turned_away()
+        raise
+
+
+def network_of(remote: str | None) -> str:
+    """Return what counts as one address: of IPv6 the first 64 bits, for whoever has one such address has them all."""
+    try:
+        address = ipaddress.ip_address((remote or "").partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))

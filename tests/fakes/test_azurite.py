@@ -108,7 +108,9 @@ async def test_a_bad_signature_is_refused(
 ) -> None:
     """The code is Azurite's own: Azure says AuthenticationFailed."""
     now = datetime.now(UTC)
-    values = {name: now + value if isinstance(value, timedelta) else value for name, value in changed.items()}
+    values: dict[str, Any] = {
+        name: now + value if isinstance(value, timedelta) else value for name, value in changed.items()
+    }
     query = sas(azurite, **values)
     assert await send(session, method, place(azurite), query, b"x") == (403, "AuthorizationFailure")
 

@@ -1,6 +1,7 @@
 # Each target sets up .venv by itself, once for each state of setup.cfg and pyproject.toml.
 PYTHON ?= python3
 BIN := .venv/bin
+WORKERS ?= 2
 STAMP := .venv/installed
 
 .PHONY: demo demo-once serve test test-live endurance fuzz lint format audit bench clean
@@ -14,10 +15,10 @@ demo-once: $(STAMP)
 serve: $(STAMP)
 	@$(BIN)/consignee serve --config config/development.toml
 
-# A killed process may leave a part behind that would spoil the next report.
+# A killed process may leave a part behind that would spoil the next report. The tests of one file stay in one process.
 test: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 # The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
 test-live: $(STAMP)

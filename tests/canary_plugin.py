@@ -26,14 +26,22 @@ INTERVAL: Final = 0.05
 _LOGS: Final = ("*.log",)
 _LARGEST: Final = 64 * 1024 * 1024
 _seen: Final[set[Path]] = set()
+_read: Final[dict[Path, int]] = {}
+"""How many bytes of a report were read: it is never emptied, for somebody may add to it meanwhile."""
+_OUTER: Final = pytest.StashKey[str | None]()
+"""The report of the process that started this one, to run some of its tests."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """From now on, this process and those that it starts are watched."""
-    if canary_watch.REPORT not in os.environ:
+    # Tests that run side by side have a report each.
+    outer = os.environ.get(canary_watch.REPORT)
+    config.stash[_OUTER] = outer if hasattr(config, "workerinput") else None
+    if outer is None or hasattr(config, "workerinput"):
         report = tempfile.NamedTemporaryFile(prefix="canaries-")  # noqa: SIM115
         os.environ[canary_watch.REPORT] = report.name
         config.add_cleanup(report.close)
+    unread()
     canary_watch.install()
     canary_watch.watch_answers()
     _watch_expected_exceptions()
@@ -71,19 +79,30 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     factory = getattr(session.config, "_tmp_path_factory", None)
     if factory is not None and factory._basetemp is not None:
         look_at_files(factory._basetemp, test="some test")
-    if seen := list(reported()):
+    if (outer := session.config.stash[_OUTER]) is not None:
+        with open(outer, "a") as file:
+            file.writelines(f"{line}\n" for line in unread())
+    elif seen := list(reported()):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print("\ncanaries came to light after the last test:", *seen, sep="\n")  # noqa: T201
 
 
 def reported() -> Iterator[str]:
     """Yield what was reported since the last time, each once, as lines for a person."""
+    for line in dict.fromkeys(unread()):
+        hit = json.loads(line)
+        yield f"{hit['canary']}: {hit['channel']} {hit['where']}, during {hit['test']}"
+
+
+def unread() -> list[str]:
+    """Return the lines of the report that were not returned before; one that is just being written is left for later."""
     path = Path(os.environ[canary_watch.REPORT])
-    if lines := path.read_text().splitlines():
-        path.write_text("")
-        for line in dict.fromkeys(lines):
-            hit = json.loads(line)
-            yield f"{hit['canary']}: {hit['channel']} {hit['where']}, during {hit['test']}"
+    with path.open("rb") as file:
+        file.seek(_read.get(path, 0))
+        whole = file.read().rpartition(b"\n")[0]
+    if whole:
+        _read[path] = _read.get(path, 0) + len(whole) + 1
+    return whole.decode().splitlines()
 
 
 def look_at_files(directory: Path, *, test: str) -> None:

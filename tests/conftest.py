@@ -25,7 +25,8 @@ VENDORS = ("storage.googleapis.com", "*.blob.core.windows.net", "*.oss-cn-hangzh
 
 def pytest_configure(config: pytest.Config) -> None:
     """From now on, tests and the processes that they start connect to this machine alone."""
-    if egress_watch.REPORT not in os.environ:
+    # Tests that run side by side have a report each.
+    if egress_watch.REPORT not in os.environ or hasattr(config, "workerinput"):
         report = tempfile.NamedTemporaryFile(prefix="connected-outside-")  # noqa: SIM115
         os.environ[egress_watch.REPORT] = report.name
         config.add_cleanup(report.close)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from consignee.accounts import Accounts, KeyInfo, open_accounts
-from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError, StoreUnusable
+from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError, StoreFull, StoreUnusable
 from consignee.secret import Sealer, Secret
 from consignee.settings import FixedAccount
 from consignee.store import Document, Store
 from consignee.store.memory import MemoryStore
+from racing import RacyStore
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SEALER = Sealer(bytes(range(32)))
@@ -235,3 +236,17 @@ async def test_a_pepper_that_another_key_sealed_is_refused(store: MemoryStore) -
 async def test_a_pepper_says_nothing_of_itself(store: MemoryStore) -> None:
     accounts = await opened(store, random=bytes)
     assert "0" * 8 not in repr(vars(accounts)["_pepper"]) + repr(vars(vars(accounts)["_pepper"]))
+
+
+async def test_an_upgrade_needs_room() -> None:
+    """It is said so, and with room it starts."""
+
+    async def full() -> None:
+        raise StoreFull("the store's disk is full")
+
+    store = RacyStore()
+    await store.open()
+    store.first = full
+    with pytest.raises(StoreUnusable, match=r"no room on the disk .*: make room, then start again"):
+        await opened(store)
+    await opened(store)

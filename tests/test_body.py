@@ -1,5 +1,6 @@
 """Content that can be read again, from any offset."""
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -159,3 +160,16 @@ async def test_a_file_that_is_not_read_to_its_end_is_closed(file: FileBody) -> N
     assert len(open_files(file.path)) == 1
     await chunks.aclose()  # type: ignore[attr-defined]
     assert open_files(file.path) == []
+
+
+async def test_a_file_is_not_left_open_by_who_is_cancelled_while_a_thread_opens_it(tmp_path: Path) -> None:
+    """Otherwise a ResourceWarning would fail this."""
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT)
+    body = FileBody(path, len(CONTENT), hashlib.md5(CONTENT).digest(), hashlib.sha256(CONTENT).digest())
+    for turns in range(100):
+        verifying = asyncio.create_task(body.verify())
+        for _ in range(1 + turns % 5):
+            await asyncio.sleep(0)
+        verifying.cancel()
+        await asyncio.wait([verifying])

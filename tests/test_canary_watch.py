@@ -194,9 +194,11 @@ def test_started_with_it():
 def test_started_by_a_shell():
     """Which nothing but a look at the processes shows."""
     line = 'sh -c "read line; :" $HIDDEN'
+    report = Path(os.environ["CANARY_WATCH_REPORT"])
+    before = report.stat().st_size
     with subprocess.Popen(["sh", "-c", line + "; :"], env={"HIDDEN": SECRET}, stdin=subprocess.PIPE) as process:
         for _ in range(400):
-            if Path(os.environ["CANARY_WATCH_REPORT"]).read_text():
+            if report.stat().st_size > before:
                 break
             time.sleep(0.05)
 

@@ -3,8 +3,11 @@
 import asyncio
 import json
 import logging
+import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +20,13 @@ from consignee.errors import (
     RateLimited,
     StoreError,
 )
-from consignee.idempotency import LARGEST, SWEEP, Answer, Idempotency
+from consignee.idempotency import SWEEP, Answer, Idempotency
 from consignee.precedents import KIND, Precedents, Subject
+from consignee.resealing import Resealing
 from consignee.secret import Sealer
+from consignee.store.json_file import JsonFileStore
 from delivery.depot import FrailStore
+from racing import RacyStore
 from timers import Timers
 
 BOX = "boxes"
@@ -190,7 +196,8 @@ async def test_what_was_made_before_the_end_and_removed_since_is_not_made_again(
 
 
 async def test_an_answer_too_large_to_keep_is_composed_anew(desk: Desk) -> None:
-    desk.long = LARGEST
+    """Of these, an account may have thousands, and all of them are in memory."""
+    desk.long = 2048
     first = await desk.ask("k")
     assert (await desk.ask("k")) == Answer(first.body, repeated=True)
     (kept,) = await desk.store.list(KIND, "ann")
@@ -276,6 +283,47 @@ async def test_an_account_has_only_so_many_keys_and_hears_when_it_may_have_anoth
     assert not (await desk.ask("three", account="bob")).repeated
 
 
+@pytest.mark.parametrize("restarted", [False, True], ids=["same process", "after a restart"])
+async def test_such_a_refusal_costs_the_same_however_many_keys_there_are(desk: Desk, restarted: bool) -> None:
+    """And it names the time of the oldest, also if that was made anew meanwhile, or the store has them in another order."""
+    work = []
+    for account, many in (("ann", 10), ("bob", 500)):
+        desk.most = many
+        desk.start()
+        began, desk.fails = desk.now, [asyncio.CancelledError()]
+        with suppress(asyncio.CancelledError):
+            await desk.ask("0", account=account, box="NEVER")
+        for number in [*range(1, many), 0]:
+            desk.now += timedelta(seconds=1)
+            await desk.ask(str(number), account=account)
+        if restarted:
+            desk.start()
+            await desk.idempotency.open()
+        with pytest.raises(RateLimited) as caught:
+            await desk.ask("more", account=account)
+        assert caught.value.retry_after == (began + timedelta(days=1, seconds=1) - desk.now).total_seconds()
+        work.append(await calls(desk, account))
+    assert work[1] < work[0] + 100
+
+
+async def calls(desk: Desk, account: str) -> int:
+    """Return how many functions are called and generators gone on with, until one too many is refused."""
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        with suppress(RateLimited):
+            await desk.ask("yet more", account=account)
+    finally:
+        sys.setprofile(before)
+    return count
+
+
 async def test_the_store_tells_nothing_of_a_request_or_its_answer(desk: Desk) -> None:
     """Who has the store but not the key can't even test a guess: equal requests leave different fingerprints."""
     for key in ("one", "two"):
@@ -285,3 +333,54 @@ async def test_the_store_tells_nothing_of_a_request_or_its_answer(desk: Desk) ->
     kept = json.dumps([dict(one), dict(two)])
     assert "4711" not in kept and '"box"' not in kept
     assert all(len(part) > 50 for data in (one, two) for part in data["secrets"].values())
+
+
+async def test_what_can_not_be_settled_on_a_full_disk_is_settled_later(tmp_path: Path) -> None:
+    """Else the service could not start there."""
+    store, sealer = JsonFileStore(tmp_path), Sealer(b"k" * 32)
+    await store.open()
+    await Precedents(store, sealer=sealer, most=9).begin("ann", "id", Subject(BOX, "BOX"), b"a box", replaces=0)
+    await store.save(BOX, "ann", "BOX", {})
+    await store.close()
+    store = JsonFileStore(tmp_path, reserve=1 << 60)
+    await store.open()
+    await Idempotency(Precedents(store, sealer=sealer, most=9)).open()
+    await store.close()
+    store = JsonFileStore(tmp_path)
+    await store.open()
+    await Idempotency(precedents := Precedents(store, sealer=sealer, most=9)).open()
+    settled = await precedents.get("ann", "id")
+    assert settled is not None and settled.made
+    await store.close()
+
+
+async def test_an_answer_is_kept_though_its_key_was_sealed_anew_meanwhile() -> None:
+    """Also if the precedent is gone by then, the one who asked has the answer."""
+    store, sealer = RacyStore(), Sealer(b"k" * 32)
+    await store.open()
+    idempotency = Idempotency(precedents := Precedents(store, sealer=sealer, most=9))
+
+    async def make(made: str) -> bytes:
+        await store.save(BOX, "ann", made, {})
+        sealer.take([b"n" * 32, b"k" * 32])
+        await Resealing(store, sealer=sealer, renewals={}).run()
+        return b"the answer"
+
+    async def recall(made: str) -> bytes:
+        raise AssertionError(made)
+
+    for repeated in (False, True):
+        with idempotency.claim("ann", BOX, "k") as claim:
+            answer = await claim.answer(b"a box", Subject(BOX, "BOX"), make=make, recall=recall)
+        assert answer == Answer(b"the answer", repeated=repeated)
+    (id_,) = await store.ids(KIND, "ann")
+
+    async def make_and_forget(made: str) -> bytes:
+        for one in await store.ids(KIND, "ann"):
+            await precedents.forget("ann", one)
+        return b"another answer"
+
+    with idempotency.claim("ann", BOX, "other") as claim:
+        answer = await claim.answer(b"a box", Subject(BOX, "OTHER"), make=make_and_forget, recall=recall)
+    assert answer == Answer(b"another answer", repeated=False)
+    assert id_ not in await store.ids(KIND, "ann")

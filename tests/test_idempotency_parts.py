@@ -1,15 +1,15 @@
 """What idempotency keys need of collections and of the store."""
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from itertools import count
 
-from consignee import open_destinations
 from consignee.collection import WEBHOOK_SECRET
+from consignee.collections import Collections
+from consignee.egress import Policy
 from consignee.precedents import Precedents, Subject
+from consignee.resealing import Resealing
 from consignee.secret import Sealer
-from consignee.settings import SecretsSettings, Settings
 from consignee.store.documents import unused_id
 from consignee.store.memory import MemoryStore
 
@@ -17,19 +17,22 @@ HOOK = {"name": "Shop", "destination_ids": [], "notification_webhook": "https://
 OWN = {WEBHOOK_SECRET: "whsec_" + "QUFB" * 8}
 
 
-async def test_a_secret_that_was_made_is_told_to_who_was_cut_off(tmp_path: Path) -> None:
-    """Not if it is the customer's own, nor once somebody changed the collection."""
-    store = MemoryStore()
+async def test_a_secret_that_was_made_is_told_to_who_was_cut_off() -> None:
+    """Also when it was sealed anew; not if it is the customer's own, nor once somebody changed the collection."""
+    store, sealer = MemoryStore(), Sealer(b"k" * 32)
     await store.open()
-    settings = replace(Settings(), secrets=SecretsSettings(key_file=str(tmp_path / "key")))
-    async with open_destinations(settings, store=store) as destinations:
-        collections = destinations.dispatch.collections
-        made = await collections.create("ann", HOOK)
-        own = await collections.create("ann", {**HOOK, **OWN})
-        assert await collections.recall("ann", made.id, HOOK) == made and made.generated
-        assert not (await collections.recall("ann", own.id, {**HOOK, **OWN})).generated
-        await collections.update("ann", made.id, {"name": "Other"})
-        assert not (await collections.recall("ann", made.id, HOOK)).generated
+    times = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number) for number in count())
+    collections = Collections(store, limit=9, sealer=sealer, policy=Policy(), now=lambda: next(times))
+    made = await collections.create("ann", HOOK)
+    own = await collections.create("ann", {**HOOK, **OWN})
+    assert await collections.recall("ann", made.id, HOOK) == made and made.generated
+    assert not (await collections.recall("ann", own.id, {**HOOK, **OWN})).generated
+    sealer.take([b"n" * 32, b"k" * 32])
+    await Resealing(store, sealer=sealer, renewals={}).run()
+    recalled = await collections.recall("ann", made.id, HOOK)
+    assert recalled.generated and recalled.secrets == made.secrets and recalled.revision == 2
+    await collections.update("ann", made.id, {"name": "Other"})
+    assert not (await collections.recall("ann", made.id, HOOK)).generated
 
 
 async def test_an_id_that_is_taken_is_not_given() -> None:

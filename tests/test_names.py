@@ -39,13 +39,36 @@ async def test_it_is_the_systems_resolver_that_is_asked() -> None:
     assert {one["host"] for one in found} <= {"127.0.0.1", "::1"} and found
 
 
-@pytest.mark.parametrize("error", [socket.gaierror(socket.EAI_NONAME, "no"), UnicodeError("too long"), OSError("no")])
+@pytest.mark.parametrize(
+    "error",
+    [socket.gaierror(socket.EAI_NONAME, "no"), UnicodeError("too long"), OSError("no"), ValueError("null byte")],
+)
 async def test_a_failure_is_an_oserror(error: Exception) -> None:
+    """And its place is free again."""
+
     def fail(*_: Any) -> Any:
         raise error
 
-    with pytest.raises(OSError, match=str(error.args[-1]) if isinstance(error, OSError) else "not a name"):
-        await Names(look_up=fail).resolve("storage.example", 443)
+    names = Names(at_once=1, look_up=fail)
+    for _ in range(2):
+        async with asyncio.timeout(LONG):
+            with pytest.raises(OSError, match=str(error.args[-1]) if isinstance(error, OSError) else "not a name"):
+                await names.resolve("storage.example", 443)
+
+
+async def test_a_thread_that_can_not_start_is_an_oserror_and_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    names = Names(at_once=1, look_up=answering(("192.0.2.1", 443)))
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", full)
+        for _ in range(2):
+            with pytest.raises(OSError, match="no thread"):
+                await names.resolve("storage.example", 443)
+    assert len(await names.resolve("storage.example", 443)) == 1
 
 
 async def test_names_that_nobody_answers_hold_up_neither_others_nor_the_disk() -> None:
@@ -89,6 +112,31 @@ async def test_no_more_are_asked_for_at_once_than_there_are_places() -> None:
     assert not await asyncio.to_thread(began.acquire, timeout=0.05)
     release.set()
     assert len(await second) == 1
+
+
+async def test_who_finds_no_place_in_time_fails_and_leaves_the_queue() -> None:
+    """So that lookups which nobody awaits any more, as their requests were given up, do not wait before those of others."""
+    release, began, asked = threading.Event(), threading.Semaphore(0), []
+
+    def look_up(host: str, *_: Any) -> Any:
+        asked.append(host)
+        began.release()
+        release.wait(LONG)
+        return answering(("192.0.2.1", 443))()
+
+    names = Names(at_once=1, patience=0.05, look_up=look_up)
+    hanging = asyncio.create_task(names.resolve("hangs.example", 443))
+    try:
+        await asyncio.to_thread(began.acquire)
+        async with asyncio.timeout(LONG):
+            for number in range(3):
+                with pytest.raises(OSError, match="too many"):
+                    await names.resolve(f"late-{number}.example", 443)
+    finally:
+        release.set()
+    await hanging
+    assert len(await names.resolve("storage.example", 443)) == 1
+    assert asked == ["hangs.example", "storage.example"]
 
 
 def test_a_lookup_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:

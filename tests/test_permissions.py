@@ -1,11 +1,12 @@
 """What holds customers' data is the operator's alone: made so, and refused when it is not."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -109,7 +110,10 @@ async def open_all(directory: Path) -> None:
 async def test_what_others_may_reach_is_refused_with_the_command_that_mends_it(
     filled: Path, place: str, bit: int
 ) -> None:
-    """Each bit of each: one sentence with the path, its mode and the command; after that command it opens."""
+    """Each bit of each: one sentence with the path, its mode and the command; after that command it opens.
+
+    Of the spool, one command mends all that is in it.
+    """
     (path,) = filled.glob(place)
     path.chmod(path.stat().st_mode | bit)
     with pytest.raises((StoreUnusable, SettingsError)) as refused:
@@ -117,21 +121,23 @@ async def test_what_others_may_reach_is_refused_with_the_command_that_mends_it(
     said = str(refused.value)
     assert f"{path} has mode {path.stat().st_mode & 0o777:04o}" in said
     mending = shlex.split(said.rpartition(": ")[2])
-    assert mending[0] == "chmod" and mending[-1] == str(path)
+    whole = filled / "store/spool" if place.startswith("store/spool/") else path
+    assert mending[0] == "chmod" and mending[-1] == str(whole)
     subprocess.run(mending, check=True)
     await open_all(filled)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("place", PLACES)
-async def test_what_belongs_to_somebody_else_is_refused(filled: Path, place: str) -> None:
+async def test_root_is_told_to_run_as_who_owns_it(filled: Path, place: str) -> None:
+    """Given to root, it would be out of reach of the service that runs as that user."""
     (path,) = filled.glob(place)
     os.chown(path, 65534, -1)
     with pytest.raises((StoreUnusable, SettingsError)) as refused:
         await open_all(filled)
-    said = str(refused.value)
-    assert re.search(re.escape(f"{path} belongs to user 65534, not to user 0"), said)
-    subprocess.run(shlex.split(said.rpartition(": ")[2]), check=True)
+    os.chown(path, 0, -1)
+    said = f"{path} belongs to user 65534, and this runs as root: run it as that user: sudo -u '#65534'"
+    assert said in str(refused.value)
     await open_all(filled)
 
 
@@ -150,9 +156,64 @@ def test_the_server_refuses_to_start_with_one_sentence(filled: Path, place: str)
 def test_a_path_with_spaces_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "my store"
     path.mkdir(mode=0o755)
-    assert objection(path) == f"{path} has mode 0755, so that others may reach it: chmod -R go= '{path}'"
+    again = "(under systemd, set StateDirectoryMode=0700 too)"
+    assert objection(path) == f"{path} has mode 0755, so that others may reach it {again}: chmod -R go= '{path}'"
 
 
 def test_what_is_not_there_yet_is_fine(tmp_path: Path) -> None:
     require_private(tmp_path / "none", tmp_path)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """Any user but root, whose id this is, as whom the test runs."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield os.geteuid()
+    os.seteuid(before)
+
+
+def test_what_belongs_to_somebody_else_is_refused(nobody: int) -> None:
+    assert objection(Path("/")) == f"/ belongs to user 0, not to user {nobody}, as whom this runs: chown -R {nobody} /"
+
+
+@pytest.fixture
+def of_root() -> Iterator[Path]:
+    """A file of root's in a directory that everybody may look into."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has files of root's")
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        (path := Path(directory, "key")).write_text("00" * 32)
+        yield path
+
+
+@pytest.mark.parametrize(("mode", "is_fine"), [(0o400, True), (0o440, True), (0o460, False), (0o444, False)])
+def test_a_key_file_may_be_roots_for_the_group_to_read(
+    of_root: Path, request: pytest.FixtureRequest, mode: int, is_fine: bool
+) -> None:
+    """So a container gets its secrets, through links too; anything else must be one's own."""
+    of_root.chmod(mode)
+    (link := of_root.with_name("link")).symlink_to(of_root)
+    request.getfixturevalue("nobody")
+    mending = f"{link} has mode {mode:04o}, so that others may reach it: chmod g-wx,o= {link}"
+    assert objection(link, handed_over=True) == (None if is_fine else mending)
+    assert "belongs to user 0" in str(objection(link))
+
+
+def test_a_key_file_that_is_refused_can_be_done_without(tmp_path: Path) -> None:
+    """Where its mode can't be changed, the variable takes its place."""
+    (tmp_path / "key").touch(mode=0o644)
+    (tmp_path / "key").chmod(0o644)
+    with pytest.raises(SettingsError, match=r"\(CONSIGNEE_SECRETS__KEY can take its place\): .*/key has mode 0644"):
+        KeyRing(SecretsSettings(key_file=str(tmp_path / "key"))).read()
+
+
+def test_a_key_that_can_not_be_put_in_place_is_not_left_beside_it(tmp_path: Path) -> None:
+    """As where the file alone is mounted; the reason is said, and what to do."""
+    (tmp_path / "key").mkdir()
+    with pytest.raises(SettingsError, match=r"can't be written: Is a directory; .* by hand"):
+        KeyRing(SecretsSettings(key_file=str(tmp_path / "key"))).write([bytes(32)])
+    assert list(tmp_path.iterdir()) == [tmp_path / "key"]

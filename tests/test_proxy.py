@@ -140,6 +140,7 @@ INSIDE: Final = (
     ),
     *("http://2130706433", "http://127.1", "http://0x7f.1", "http://localhost", "http://metadata.google.internal"),
     *("https://db.internal:5432", "https://storage"),
+    *("https://localhost.", "http://metadata.google.internal.", "https://db.internal..", "http://169.254.169.254."),
 )
 
 

@@ -75,6 +75,19 @@ def test_what_costs_more_than_is_left_is_begun_and_owed_up_to_one_burst(clock: C
     assert limited.take("a") is not None
 
 
+def test_what_is_owed_afterwards_is_refused_only_to_who_owes_already(clock: Clock) -> None:
+    """The last token is enough to begin with, and nobody is let in to be refused again and again for what follows."""
+    limited = rates(clock, burst=1)
+    limited.take("a")
+    assert limited.owe("a", cost=1000) == Quota("things", most=1, window=1, left=0, full_in=1)
+    with pytest.raises(RateLimited) as caught:
+        limited.owe("a", cost=1)
+    assert caught.value.retry_after == 1
+    clock.now += 1
+    limited.take("a")
+    assert limited.owe("a", cost=1) is not None
+
+
 def test_a_clock_that_goes_back_takes_nothing_away(clock: Clock) -> None:
     limited = rates(clock)
     limited.take("a")
@@ -86,6 +99,7 @@ def test_a_clock_that_goes_back_takes_nothing_away(clock: Clock) -> None:
 def test_zero_means_no_limit(clock: Clock) -> None:
     limited = rates(clock, per_second=0, burst=1)
     assert [limited.take("a") for _ in range(100)] == [None] * 100
+    assert limited.owe("a", cost=1000) is None
     assert len(limited) == 0
 
 

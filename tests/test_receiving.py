@@ -150,3 +150,34 @@ async def test_what_is_taken_too_slowly_is_given_up_though_there_is_progress() -
         sender._idle, sender._least = LONG, 0
         assert (await sender.send("PUT", url, headers={}, body=body)).status == 200
     assert taken[2] == body.length
+
+
+@pytest.mark.parametrize("least", [1000, 10**9])
+async def test_what_the_system_still_holds_makes_progress_too(least: int) -> None:
+    """It takes all at once, though the other end reads for longer than the idle limit; only the least rate ends that."""
+    idle, taken = 2.0, 0
+
+    async def play(line: Line, number: int) -> None:
+        nonlocal taken
+        await line.open()
+        length = int((await line.head()).headers["content-length"])
+        while taken < length:
+            read = await line.reader.read(32_768)
+            if not read:
+                return
+            taken += len(read)
+            await asyncio.sleep(0.1)
+        await line.say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    body = BytesBody(bytes(2 * 1024 * 1024))
+    async with switchboard(play) as board, open_outlets(loopback()) as outlets:
+        sender = outlets.transport(s3.PROVIDER)
+        sender._idle, sender._least = idle, least
+        begun, url = time.monotonic(), f"http://127.0.0.1:{board.port}/"
+        if least > 1000:
+            with pytest.raises(TimedOut):
+                await sender.send("PUT", url, headers={}, body=body)
+        else:
+            assert (await sender.send("PUT", url, headers={}, body=body)).status == 200
+            assert time.monotonic() - begun > 2 * idle
+        assert (taken == body.length) == (least == 1000)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from consignee.errors import SettingsError, StoreUnusable
+from consignee.errors import SettingsError, StoreFull, StoreUnusable
 from consignee.sealing_key import KIND, SEALED, load_sealer
 from consignee.secret import Sealer, Secret, key_id_of
 from consignee.settings import SecretsSettings
 from consignee.store.memory import MemoryStore
+from racing import RacyStore
 
 KEY = bytes(range(32))
 OTHER = bytes(range(1, 33))
@@ -227,3 +228,27 @@ async def test_one_bad_key_in_the_file_is_the_operators_to_mend(store: MemorySto
     assert "hunter2" not in str(refused.value)
     assert KEY.hex() not in str(refused.value)
     assert store.kinds() == []
+
+
+async def full() -> None:
+    """Fail as a save does on a full disk."""
+    raise StoreFull("the store's disk is full")
+
+
+async def test_a_new_first_key_that_can_not_be_noted_does_not_seal_yet() -> None:
+    """On a full disk the service starts all the same; the next start notes it."""
+    store = RacyStore()
+    await store.open()
+    await load_sealer(given(KEY), store)
+    store.first = full
+    assert (await load_sealer(given(OTHER, KEY), store)).key_ids == (key_id_of(KEY), key_id_of(OTHER))
+    assert await ids(store) == [key_id_of(KEY)]
+    assert (await load_sealer(given(OTHER, KEY), store)).key_id == key_id_of(OTHER)
+
+
+async def test_a_first_start_needs_room() -> None:
+    store = RacyStore()
+    await store.open()
+    store.first = full
+    with pytest.raises(StoreUnusable, match=r"no room on the disk .*: make room, then start again"):
+        await load_sealer(given(KEY), store)

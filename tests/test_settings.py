@@ -112,6 +112,7 @@ def test_the_environment_goes_before_the_file(write: Write) -> None:
         ("EGRESS__CA_FILE", "ca.pem", ("egress", "ca_file"), "ca.pem"),
         ("SECRETS__KEY_FILE", "k", ("secrets", "key_file"), "k"),
         ("SECRETS__KEY", KEY, ("secrets", "key"), Secret(KEY)),
+        ("SECRETS__KEY", f"{KEY}\n\t{KEY}\r\n", ("secrets", "key"), Secret(f"{KEY} {KEY}")),
     ],
 )
 def test_a_variable_is_read_as_the_setting_s_type(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from consignee.errors import Conflict, InvalidRequest, NotFound, StoreUnusable
+from consignee.errors import Conflict, InvalidRequest, NotFound, StoreFull, StoreUnusable
 from consignee.pepper import Pepper, find_pepper, make_pepper, read_something
 from consignee.secret import Sealer
 from consignee.settings import FixedAccount
@@ -125,6 +125,15 @@ async def open_accounts(
     Keys that an earlier version stored without a pepper get it. Raises StoreUnusable if the pepper is gone, and StoreError; the
     next start then goes on with what is left.
     """
+    try:
+        pepper = await _peppered(store, sealer, random)
+    except StoreFull:
+        text = "there is no room on the disk for the pepper of API keys: make room, then start again"
+        raise StoreUnusable(text) from None
+    return Accounts(store, pepper=pepper, fixed=fixed, now=now, random=random)
+
+
+async def _peppered(store: Store, sealer: Sealer, random: Callable[[int], bytes]) -> Pepper:
     pepper = await find_pepper(store, sealer=sealer)
     documents = await store.list(KIND, _SHARED)
     if pepper is None:
@@ -133,7 +142,7 @@ async def open_accounts(
         pepper = await make_pepper(store, sealer=sealer, random=random)
     plain = [document for document in documents if "hmac" not in document.data]
     await asyncio.gather(*(_season(store, document, pepper) for document in plain))
-    return Accounts(store, pepper=pepper, fixed=fixed, now=now, random=random)
+    return pepper
 
 
 async def _season(store: Store, document: Document, pepper: Pepper) -> None:

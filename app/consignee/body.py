@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from consignee.ending import to_its_end
 from consignee.errors import FileDamaged
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -79,26 +80,14 @@ class FileBody(Body):
     async def chunks(self, offset: int = 0) -> AsyncIterator[bytes]:
         """Yield the content from `offset`."""
         left = self.length - offset
-        reading, chunk = await asyncio.to_thread(self._begun, offset, left)
-        try:
+        digest = self.sha256 if self.checked and not offset else None
+        with _Reading(self.path, self.start + offset, left, digest) as reading:
+            chunk = await reading.next()
             while left:
                 left -= len(chunk)
                 yield chunk
                 if left:
-                    chunk = await asyncio.to_thread(reading.next)
-        finally:
-            reading.file.close()
-
-    def _begun(self, offset: int, length: int) -> tuple["_Reading", bytes]:
-        """The open file and its first piece, in one visit to a thread: most files are no longer."""
-        file = io.FileIO(self.path)
-        try:
-            file.seek(self.start + offset)
-            reading = _Reading(file, length, self.sha256 if self.checked and not offset else None)
-            return reading, reading.next()
-        except BaseException:
-            file.close()
-            raise
+                    chunk = await reading.next()
 
     async def verify(self) -> None:
         """Return if the whole file, read once more, is what its digest says; raises FileDamaged, OSError."""
@@ -113,17 +102,33 @@ class FileBody(Body):
 
 
 class _Reading:
-    """A file that is read piece by piece, so many bytes in all, which must have that digest if there is one."""
+    """A section of a file that is read piece by piece, and must have that digest if there is one; opened by the first piece."""
 
-    def __init__(self, file: io.FileIO, length: int, digest: bytes | None = None) -> None:
-        self.file = file
+    def __init__(self, path: Path, start: int, length: int, digest: bytes | None = None) -> None:
+        self._path = path
+        self._start = start
         self._left = length
         self._digest = digest
         self._sha256 = hashlib.sha256()
+        self._file: io.FileIO | None = None
 
-    def next(self) -> bytes:
-        """Return the next piece, empty after the last one; raises FileDamaged."""
-        chunk = self.file.read(min(self._left, CHUNK_BYTES))
+    def __enter__(self) -> "_Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    async def next(self) -> bytes:
+        """Return what `read` does, from a thread; cancelled, it waits for that, or the file would be left open."""
+        return await to_its_end(asyncio.to_thread(self.read))
+
+    def read(self) -> bytes:
+        """Return the next piece, empty after the last one; raises FileDamaged, OSError."""
+        if self._file is None:
+            self._file = io.FileIO(self._path)
+            self._file.seek(self._start)
+        chunk = self._file.read(min(self._left, CHUNK_BYTES))
         self._left -= len(chunk)
         if self._left and not chunk:
             raise FileDamaged("The file became shorter on this service's disk.")
@@ -136,10 +141,8 @@ class _Reading:
 
 def _digests(path: Path, start: int, length: int) -> tuple[bytes, bytes]:
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with io.FileIO(path) as file:
-        file.seek(start)
-        reading = _Reading(file, length)
-        while chunk := reading.next():
+    with _Reading(path, start, length) as reading:
+        while chunk := reading.read():
             md5.update(chunk)
             sha256.update(chunk)
     return md5.digest(), sha256.digest()

@@ -112,8 +112,9 @@ class Collections:
     async def recall(self, account: str, id: str, values: Mapping[str, Any]) -> Collection:  # noqa: A002
         """Return a collection as `create` made it of these values; nobody may have been told its secret. Raises NotFound."""
         collection = await self.get(account, id)
-        untold = WEBHOOK_SECRET in collection.secrets and not values.get(WEBHOOK_SECRET) and collection.revision == 1
-        return replace(collection, generated=untold)
+        made = WEBHOOK_SECRET in collection.secrets and not values.get(WEBHOOK_SECRET)
+        # Its revision tells less: it grows also when the secret is sealed anew.
+        return replace(collection, generated=made and collection.updated_at == collection.created_at)
 
     async def uses(self, account: str) -> Counter[str]:
         """Return, by id, how many of the account's collections name each destination."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consignee.agenda import Agenda
-from consignee.errors import Conflict, ConsigneeError, IdempotencyKeyReused, NotFound, StoreError
+from consignee.errors import Conflict, ConsigneeError, IdempotencyKeyReused, NotFound, StoreError, StoreFull
 from consignee.precedents import Precedent, Precedents, Subject
 from consignee.secret import Secret
 
 SWEEP: Final = 600.0
 """Seconds from one removal of old precedents to the next."""
-LARGEST: Final = 64 * 1024
+LARGEST: Final = 4 * 1024
 """Bytes of an answer that is kept; a larger one is composed anew, from what was made then."""
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,22 @@ class Idempotency:
         self._in_use: set[tuple[str, str]] = set()
 
     async def open(self) -> None:
-        """Settle what an end in the middle left: it was made or not; raises StoreError."""
+        """Settle what an end in the middle left: it was made or not; raises StoreError.
+
+        What a full disk has no room for is settled when its key comes again.
+        """
         async for begun in self._precedents.unsettled():
-            made = await self._precedents.made(begun.account, begun.subject)
-            if made is None:
-                await self._precedents.forget(begun.account, begun.id)
-            else:
-                await self._precedents.save(replace(begun, subject=made, made=True))
+            try:
+                await self._settle(begun)
+            except StoreFull as error:
+                log.error("an idempotency key that an end left in the middle could not be settled: %s", error)
+
+    async def _settle(self, begun: Precedent) -> None:
+        made = await self._precedents.made(begun.account, begun.subject)
+        if made is None:
+            await self._precedents.forget(begun.account, begun.id)
+        else:
+            await self._precedents.save(replace(begun, subject=made, made=True))
 
     def start(self, agenda: Agenda) -> None:
         """Forget what is over a day old, again and again; the agenda ends it."""
@@ -155,6 +164,16 @@ class Claim:
         answer = Secret(body.decode()) if len(body) <= LARGEST else None
         try:
             made = await self._precedents.made(self._account, precedent.subject) if answer is None else None
-            await self._precedents.save(replace(precedent, subject=made or precedent.subject, made=True, answer=answer))
+            await self._save(replace(precedent, subject=made or precedent.subject, made=True, answer=answer))
         except (Conflict, StoreError) as error:
             log.error("the answer to a request with an idempotency key could not be kept: %s", error)
+
+    async def _save(self, precedent: Precedent) -> None:
+        while True:
+            try:
+                await self._precedents.save(precedent)
+                return
+            except Conflict:  # sealed anew meanwhile, for nothing else changes what is in use
+                if (latest := await self._precedents.get(self._account, self._id)) is None:
+                    raise
+                precedent = replace(precedent, revision=latest.revision)

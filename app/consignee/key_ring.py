@@ -3,12 +3,13 @@
 import base64
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from consignee.errors import SettingsError
 from consignee.secret import parse_ring
 from consignee.settings import SecretsSettings
-from consignee.store.disk import make_directory, write_durably
+from consignee.store.disk import aside, make_directory, write_durably
 from consignee.store.private import objection
 
 VARIABLE = "CONSIGNEE_SECRETS__KEY"
@@ -44,8 +45,8 @@ class KeyRing:
         if self._given is not None:
             return self._given.reveal()
         try:
-            if (wrong := objection(self._path)) is not None:
-                raise SettingsError(f"the key file {wrong}")
+            if (wrong := objection(self._path, handed_over=True)) is not None:
+                raise SettingsError(f"the key file can't be used ({VARIABLE} can take its place): {wrong}")
             return self._path.read_text()
         except FileNotFoundError:
             return None
@@ -55,9 +56,12 @@ class KeyRing:
     def write(self, keys: Sequence[bytes]) -> None:
         """Make the file hold these keys: whole, durable and private on return. Raises SettingsError."""
         text = b"".join(base64.b64encode(key) + b"\n" for key in keys)
+        path = Path(os.path.realpath(self._path))  # what a link leads to is replaced, not the link
         try:
             make_directory(self._path.parent)
-            # What a link leads to is replaced, not the link.
-            write_durably(Path(os.path.realpath(self._path)), text, mode=0o600)
+            write_durably(path, text, mode=0o600)
         except OSError as error:
-            raise SettingsError(f"{self.source} can't be written: {type(error).__name__}") from None
+            with suppress(OSError):
+                aside(path).unlink(missing_ok=True)
+            told = f"{self.source} can't be written: {error.strerror}; where only you can change it, do that by hand"
+            raise SettingsError(f"{told} (docs/secrets.md)") from None

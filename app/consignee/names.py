@@ -9,22 +9,31 @@ from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-AT_ONCE: Final = 128
-"""Lookups at once. One that nobody answers takes the system half a minute or so, and can't be ended before."""
+AT_ONCE: Final = 512
+"""Lookups at once, far more than one customer can hold: one that nobody answers takes half a minute, and can't be ended."""
+PATIENCE: Final = 5.0
+"""Seconds that a lookup waits for its place: aiohttp lets it wait on when the request for it has long been given up."""
 
 
 class Names(AbstractResolver):
     """The system's resolver. Its threads are daemons, for which the end of the process does not wait."""
 
-    def __init__(self, *, at_once: int = AT_ONCE, look_up: Callable[..., Any] = socket.getaddrinfo) -> None:
+    def __init__(
+        self,
+        *,
+        at_once: int = AT_ONCE,
+        patience: float = PATIENCE,
+        look_up: Callable[..., Any] = socket.getaddrinfo,
+    ) -> None:
         self._places = asyncio.Semaphore(at_once)
+        self._patience = patience
         self._look_up = look_up
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """Return the addresses; raises OSError. Cancelled, it leaves a thread behind, which keeps its place until it ends."""
-        await self._places.acquire()
+        await self._place()
         loop, answer = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
 
         def tell(found: list[Any] | None, error: Exception | None) -> None:
@@ -36,13 +45,24 @@ class Names(AbstractResolver):
             found, error = None, None
             try:
                 found = self._look_up(host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-            except (OSError, UnicodeError) as raised:
+            except Exception as raised:  # noqa: BLE001 - whatever it is, the place must become free
                 error = raised if isinstance(raised, OSError) else OSError("not a name")
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(tell, found, error)
 
-        threading.Thread(target=ask, name="names", daemon=True).start()
+        try:
+            threading.Thread(target=ask, name="names", daemon=True).start()
+        except RuntimeError as error:
+            self._places.release()
+            raise OSError("no thread could be started for the lookup") from error
         return [_result(host, *entry) for entry in await answer]
+
+    async def _place(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise OSError("too many lookups are under way") from None
 
     async def close(self) -> None:
         """Nothing is held that could be let go of."""

@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver
 from consignee.agenda import Agenda
 from consignee.catalog import Catalog
 from consignee.delivery.opening import open_dispatch
+from consignee.errors import SettingsError
 from consignee.leftovers import Leftovers
 from consignee.outlets import open_outlets, policy
 from consignee.providers import Provider, discover
@@ -22,9 +23,19 @@ from consignee.sealing_key import load_sealer
 from consignee.service import Destinations
 from consignee.settings import Settings
 from consignee.store import Store
+from consignee.store.directory import RESTORING
 from consignee.store.json_file import JsonFileStore
 from consignee.store.memory import MemoryStore
 from consignee.tester import Tester
+
+
+def require_store(settings: Settings) -> None:
+    """Raise SettingsError if there is no store yet where the settings say: for what must not make one. Raises OSError."""
+    place = Path(settings.store.path)
+    if not (place.is_dir() and ((place / RESTORING).exists() or any(place.glob("*.jsonl")))):
+        raise SettingsError(
+            f"there is no store in {place.absolute()}: give --config, and run this where the service runs"
+        )
 
 
 @asynccontextmanager

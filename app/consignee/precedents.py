@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import hmac
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from consignee.clock import timestamp
@@ -77,7 +79,8 @@ class Precedents:
         self._most = most
         self._now = now
         self._random = random
-        self._expiries: dict[tuple[str, str], str] = {}
+        self._expiries: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        """Of each account by id, the oldest first."""
 
     async def get(self, account: str, id: str) -> Precedent | None:  # noqa: A002
         """Return a precedent; None if there is none, or it is over a day old. Raises StoreError."""
@@ -94,15 +97,21 @@ class Precedents:
         for account in await self._store.accounts(KIND):
             for one in await self._store.ids(KIND, account):
                 if (document := await self._store.get(KIND, account, one)) is not None:
-                    self._expiries[account, one] = document.data["expires_at"]
+                    self._expiries[account][one] = document.data["expires_at"]
                     if not document.data["made"]:
                         yield self._read(document)
                 await asyncio.sleep(0)
+            self._expiries[account] = dict(sorted(self._expiries[account].items(), key=itemgetter(1)))
 
     def old(self) -> list[tuple[str, str]]:
         """Return account and id of each that is over a day old."""
         now = timestamp(self._now())
-        return [place for place, expires_at in self._expiries.items() if expires_at <= now]
+        return [
+            (account, one)
+            for account, expiries in self._expiries.items()
+            for one, expires_at in expiries.items()
+            if expires_at <= now
+        ]
 
     async def begin(self, account: str, id: str, subject: Subject, content: bytes, *, replaces: int) -> Precedent:  # noqa: A002
         """Save that this was asked for and is going to be made; raises RateLimited, StoreError."""
@@ -124,7 +133,7 @@ class Precedents:
 
     def _free_in(self, account: str) -> int:
         """In how many seconds the oldest one makes room for another."""
-        oldest = min((at for (owner, _), at in self._expiries.items() if owner == account), default="")
+        oldest = next(iter(self._expiries.get(account, {}).values()), "")
         return max(1, int((datetime.fromisoformat(oldest) - self._now()).total_seconds())) if oldest else 1
 
     async def save(self, precedent: Precedent) -> Precedent:
@@ -132,14 +141,22 @@ class Precedents:
         saved = replace(precedent, revision=precedent.revision + 1)
         data, place = self._data(saved), (saved.account, saved.id)
         await self._store.save(KIND, *place, data, replaces=precedent.revision, limit=self._most)
-        self._expiries[place] = saved.expires_at
+        self._note(*place, saved.expires_at)
         return saved
+
+    def _note(self, account: str, id: str, expires_at: str) -> None:  # noqa: A002
+        expiries = self._expiries[account]
+        if expiries.get(id) != expires_at:
+            expiries.pop(id, None)
+            expiries[id] = expires_at
 
     async def forget(self, account: str, id: str) -> None:  # noqa: A002
         """Remove a precedent, if it is there; raises StoreError."""
         with suppress(NotFound):
             await discard(self._store, KIND, account, id, what="precedent")
-        self._expiries.pop((account, id), None)
+        self._expiries[account].pop(id, None)
+        if not self._expiries[account]:
+            del self._expiries[account]
 
     async def made(self, account: str, subject: Subject) -> Subject | None:
         """Return the subject by its own id if it was made, otherwise None."""

@@ -107,7 +107,8 @@ class Through:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Return the answer; raises AddressRefused for a host that is an address or a name of the inside."""
-        self._check(request.url.host or "", request.url.port or 0)
+        # A name may end with a dot: it is the same name.
+        self._check((request.url.host or "").rstrip("."), request.url.port or 0)
         secure = request.is_ssl()
         request.update_proxy(URL(self._proxy.url), None, self._proxy.headers() if secure else None)
         if secure:

@@ -56,12 +56,21 @@ class Rates:
         now = self._clock()
         tokens = self._tokens(key, now)
         if tokens < 1:
-            self._keep(key, tokens, now)
-            told = f"Too many {self._what}: {self._per_second:g} a second, and {self._burst} at once, are allowed."
-            raise RateLimited(told, retry_after=self._seconds(1 - tokens), quota=self._quota(tokens))
-        tokens = max(tokens - cost, -float(self._burst))
-        self._keep(key, tokens, now)
-        return self._quota(tokens)
+            raise self._refused(key, tokens, now)
+        return self._taken(key, tokens - cost, now)
+
+    def owe(self, key: str, *, cost: int) -> Quota | None:
+        """Take more tokens for what was let in before; raises RateLimited only if the key owes some already.
+
+        So whoever begins with the last token is not refused for what follows, again and again.
+        """
+        if not self._per_second:
+            return None
+        now = self._clock()
+        tokens = self._tokens(key, now)
+        if tokens < 0:
+            raise self._refused(key, tokens, now)
+        return self._taken(key, tokens - cost, now)
 
     def __len__(self) -> int:
         """How many keys are remembered."""
@@ -70,6 +79,16 @@ class Rates:
     def _tokens(self, key: str, now: float) -> float:
         tokens, at = self._buckets.pop(key, (float(self._burst), now))
         return min(float(self._burst), tokens + max(0.0, now - at) * self._per_second)
+
+    def _taken(self, key: str, tokens: float, now: float) -> Quota:
+        tokens = max(tokens, -float(self._burst))
+        self._keep(key, tokens, now)
+        return self._quota(tokens)
+
+    def _refused(self, key: str, tokens: float, now: float) -> RateLimited:
+        self._keep(key, tokens, now)
+        told = f"Too many {self._what}: {self._per_second:g} a second, and {self._burst} at once, are allowed."
+        return RateLimited(told, retry_after=self._seconds(1 - tokens), quota=self._quota(tokens))
 
     def _keep(self, key: str, tokens: float, now: float) -> None:
         self._buckets[key] = tokens, now

@@ -146,7 +146,7 @@ class Rotation:
         await self._store.save(KIND, "", known.id, known.data, replaces=known.revision)
 
     async def _require_unused(self, key_id: str, keys: Sequence[bytes]) -> None:
-        if key_id == key_id_of(keys[0]):
+        if key_id in (key_id_of(keys[0]), self._sealer.key_id):
             raise Conflict(f"The key {key_id} is the one that seals: rotate first.")
         await self._settle()
         used = (await count_keys(self._store))[key_id]

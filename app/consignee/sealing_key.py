@@ -1,10 +1,11 @@
 """The keys that seal secrets at rest, of an open store: found, or made on the first start; never others than its own."""
 
+import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from consignee.errors import StoreUnusable
+from consignee.errors import StoreFull, StoreUnusable
 from consignee.key_ring import KeyRing
 from consignee.resealing import count_keys
 from consignee.sealed import SEALED
@@ -17,6 +18,8 @@ __all__ = ["KIND", "SEALED", "load_sealer", "register"]
 KIND: Final = "sealing_keys"
 """A document for the id of each key that something may be sealed with: it is there before anything is."""
 
+log = logging.getLogger(__name__)
+
 
 async def load_sealer(
     settings: SecretsSettings, store: Store, *, random: Callable[[int], bytes] = os.urandom
@@ -24,7 +27,7 @@ async def load_sealer(
     """Return the sealer of an open store, making its key if there is neither key nor sealed document yet.
 
     Raises StoreUnusable if a key is missing that something in the store is sealed with; SettingsError if what is there is not
-    a key.
+    a key. A new first key that the disk has no room to note does not seal yet: the next one does that is noted.
     """
     ring = KeyRing(settings)
     used = [document.id for document in await store.list(KIND, "")]
@@ -33,8 +36,19 @@ async def load_sealer(
         keys = _make(ring, store, used, random)
     sealer = Sealer(keys[0], older=keys[1:], random=random)
     await _require(sealer, ring, store, used)
-    await register(store, sealer.key_id)
+    try:
+        await register(store, sealer.key_id)
+    except StoreFull:
+        sealer.take(_noted_first(keys, used))
+        log.error("there is no room to note key %s: until a restart, %s seals", key_id_of(keys[0]), sealer.key_id)
     return sealer
+
+
+def _noted_first(keys: Sequence[bytes], used: list[str]) -> list[bytes]:
+    ordered = sorted(keys, key=lambda key: key_id_of(key) not in used)
+    if key_id_of(ordered[0]) not in used:
+        raise StoreUnusable("there is no room on the disk to note the key that seals: make room, then start again")
+    return ordered
 
 
 async def register(store: Store, key_id: str) -> None:

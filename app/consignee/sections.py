@@ -148,6 +148,9 @@ class LimitsSettings:
     body_timeout: float = _setting(
         10, "Seconds for a body to arrive whole, or for more of a file.", _between(0.01, 3600)
     )
+    upload_bytes_per_second: int = _setting(
+        1000, "Rate below which the receipt of files is given up; 0: none.", _between(0, 10**6)
+    )
     form_fields: int = _setting(1000, "Most fields in one form.", _between(1, 100_000))
     json_depth: int = _setting(32, "Most levels in a JSON body.", _between(2, 100))
     headers: int = _setting(100, "Most headers of a request.", _between(20, 1000))
@@ -220,7 +223,7 @@ class DeliverySettings:
     )
     idle_timeout: float = _setting(60, "Seconds without any progress after which an upload fails.", _between(0.1, 3600))
     least_bytes_per_second: int = _setting(
-        10_000, "Rate below which an upload fails, on the average of a request; 0: none.", _between(0, 10**9)
+        1000, "Rate below which an upload fails, on the average of a request; 0: none.", _between(0, 10**9)
     )
     part_threshold: int = _setting(16 * _MIB, "Bytes above which a file is sent in parts.", _between(1, 5 * 1024**3))
     part_size: int = _setting(16 * _MIB, "Bytes of such a part, at least.", _between(5 * _MIB, 1024**3))

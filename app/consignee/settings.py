@@ -52,6 +52,8 @@ __all__ = [
 ]
 
 _PREFIX: Final = "CONSIGNEE_"
+_KEYS: Final = ("secrets", "key")
+"""White space stands between them, also line ends, as it may in a file: what keeps secrets often ends them so."""
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Kubernetes sets these in every container beside a service of our name; they are not the operator's mistake.
@@ -121,6 +123,8 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str] = os.e
         found[name] = _checked(_find(name, str(path)), name, raw, str(path)), "file"
     for variable, name, text in _overrides(environ):
         setting = _find(name, variable, spell=_variable)
+        if name == _KEYS:
+            text = " ".join(text.split())
         found[name] = _checked(setting, name, _KINDS[setting.type].of_text(text), variable), "environment"
     return _build(found)
 

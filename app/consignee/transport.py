@@ -3,18 +3,15 @@
 Redirects are never followed. An answer's body is read up to a limit; what a provider needs from it fits.
 """
 
-import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from consignee import egress, proxy
@@ -27,10 +24,11 @@ from consignee.errors import (
     TimedOut,
     TlsFailed,
 )
+from consignee.passage import Passage
 
 ANSWER_BYTES: Final = 64 * 1024
 IDLE_SECONDS: Final = 60.0
-LEAST_RATE: Final = 10_000
+LEAST_RATE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Transport:
         With `patience`, the answer may take that many seconds, as long as some of it comes before each idle limit.
         Raises a ProviderFailure if there is no answer; what reading the body raises is raised as it is.
         """
-        passage = _Passage(body, patience or self._idle, self._least)
+        passage = Passage(body, idle=patience or self._idle, least=self._least)
         between = self._idle if patience else None
         try:
             async with (
@@ -170,59 +168,6 @@ class Transport:
         if passage.broken is not None:
             raise passage.broken
         return answer
-
-
-class _Passage:
-    """A body on its way: each piece that goes out puts the limit off; `broken` is what reading it raised."""
-
-    def __init__(self, body: Body | None, idle: float, least: float) -> None:
-        self.limit = asyncio.timeout(idle)
-        self.broken: Exception | None = None
-        self._body = body
-        self._idle = idle
-        self._least = least
-        self._pieces: AsyncGenerator[bytes, None] | None = None
-
-    def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the headers, with the length: without it, an iterator would be sent in chunks, which few storages take."""
-        headers = CIMultiDict(given)
-        if self._body is not None:
-            headers.setdefault("Content-Length", str(self._body.length))
-        return headers
-
-    def payload(self) -> bytes | AsyncIterator[bytes] | None:
-        """Return what to send."""
-        payload = self._body.payload() if self._body else None
-        if payload is None or isinstance(payload, bytes):
-            return payload
-        self._pieces = self._paced(payload)
-        return self._pieces
-
-    async def end(self) -> None:
-        """Let go of what the body holds open, if it was not sent to its end."""
-        if self._pieces is not None:
-            with suppress(RuntimeError):  # it is being read: the sender was cancelled, and so is that
-                await self._pieces.aclose()
-
-    def _put_off(self, latest: float | None = None) -> None:
-        soon = asyncio.get_running_loop().time() + self._idle
-        with suppress(RuntimeError):  # the answer came early: there is no limit any more
-            self.limit.reschedule(soon if latest is None else min(soon, latest))
-
-    async def _paced(self, payload: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        began, taken = asyncio.get_running_loop().time(), 0
-        try:
-            async for piece in payload:
-                self._put_off(began + self._idle + taken / self._least if self._least else None)
-                yield piece
-                taken += len(piece)
-            self._put_off()
-        except Exception as error:
-            self.broken = error
-            raise
-        finally:
-            if isinstance(payload, AsyncGenerator):
-                await payload.aclose()
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

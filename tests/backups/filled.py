@@ -14,6 +14,7 @@ from consignee.settings import SecretsSettings, Settings, StoreSettings
 from consignee.store.json_file import JsonFileStore
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+OWNER = "ab" * 16
 FILES = {"a.txt": b"a" * 1000, "empty.txt": b"", "b.bin": bytes(range(256)) * 5}
 
 
@@ -39,13 +40,16 @@ async def spooled(spool: Spool, files: dict[str, bytes]) -> dict[str, Any]:
 
 
 async def fill(directory: Path) -> dict[str, bytes]:
-    """Fill a store with three kinds of documents and a spool with a result set, and return the files of both by path."""
+    """Fill a store, sealed with two of three keys, and a spool with a result set, and return the files of both by path."""
     store, spool = JsonFileStore(directory / "store", now=lambda: NOON), Spool(directory / "store" / "spool")
     await store.open()
     await spool.open()
-    await store.save("sealing_keys", "", "1a2b3c4d", {})
+    for key_id in ("0f0f0f0f", "1a2b3c4d", "5e6f7a8b"):
+        await store.save("sealing_keys", "", key_id, {})
+    await store.save("spools", "", "own", {"id": OWNER})
+    await store.save("collections", "ann", "AAAA0000", {"secrets": {"url": "5e6f7a8b:AAAA"}})
     for number in range(20):
-        await store.save("destinations", "ann", f"{number:08X}", {"n": number, "text": "ü" * 30})
+        await store.save("destinations", "ann", f"{number:08X}", {"n": number, "secrets": {"text": "1a2b3c4d:AAAA"}})
     await store.save(RESULT_SETS, "ann", "AAAA0000.1", await spooled(spool, FILES))
     gone = await spooled(spool, {"gone.txt": b"gone"})
     await store.save(RESULT_SETS, "ann", "AAAA0000.2", gone)

@@ -116,6 +116,14 @@ async def test_a_name_that_does_not_belong_into_a_backup_is_refused(tmp_path: Pa
     assert {one.name for one in (tmp_path / "new").rglob("*")} <= {"store", "spool", "lock"}
 
 
+async def test_files_in_a_backup_without_files_are_refused(tmp_path: Path) -> None:
+    """The spool is neither locked nor looked at for such a one."""
+    path = forged(tmp_path / "backup.tar", {"spool/aa/0": b"x"}, {"files": False})
+    with pytest.raises(BackupUnusable, match="does not belong into a backup"):
+        await restore(path, settings_of(tmp_path / "new"))
+    assert {one.name for one in (tmp_path / "new").rglob("*")} == {"store", "lock"}
+
+
 async def test_what_is_not_a_plain_file_is_refused(tmp_path: Path) -> None:
     """A link to elsewhere, through which the next member would be written."""
     info = tarfile.TarInfo("store/destinations.jsonl")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from backups.filled import back_up, content_of, fill, filled_and_backed_up, settings_of
+from backups.filled import OWNER, back_up, content_of, fill, filled_and_backed_up, settings_of
 from consignee.backups.restoring import restore
+from consignee.delivery.spool import Spool
 from consignee.errors import StoreUnusable
 from consignee.sections import DeliverySettings
 from consignee.store.json_file import JsonFileStore
@@ -31,7 +32,7 @@ async def backup(tmp_path: Path) -> Path:
 async def test_all_of_it_is_restored_privately(backup: Path, tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "new")
     restored = await restore(backup, settings)
-    assert restored.keys == ("1a2b3c4d",)
+    assert restored.keys == ("1a2b3c4d", "5e6f7a8b"), "the third one is registered, but seals nothing"
     assert content_of(tmp_path / "new" / "store") == content_of(tmp_path / "old" / "store")
     for path in (tmp_path / "new").rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
@@ -120,11 +121,69 @@ async def test_a_spool_that_somebody_took_after_an_interrupted_restoring_is_left
     await restore(backup, settings)
     store = tmp_path / "new" / "store"
     (store / "restoring").mkdir(mode=0o700)
-    (store / "restoring" / "spool.json").write_text(json.dumps({"spool": str(store / "spool")}))
-    (store / "spool" / "owner").touch(mode=0o600)
+    (store / "restoring" / "spool.json").write_text(json.dumps({"spool": str(store / "spool"), "owner": "another"}))
     with pytest.raises(StoreUnusable, match="there is a spool"):
         await restore(backup, settings)
     assert len(content_of(store)) == 3, "the documents were of the interrupted one, and are gone"
+
+
+async def test_another_store_can_not_take_a_restored_spool_before_its_own_does(backup: Path, tmp_path: Path) -> None:
+    await restore(backup, settings_of(tmp_path / "new"))
+    spool = Spool(tmp_path / "new" / "store" / "spool")
+    await spool.open()
+    with pytest.raises(StoreUnusable, match="files of another store"):
+        await spool.claim("another")
+    assert await spool.claim(OWNER) == OWNER
+    await spool.close()
+
+
+async def test_an_interrupted_restoring_is_not_cleared_away_while_somebody_has_its_spool_open(
+    backup: Path, tmp_path: Path
+) -> None:
+    """Also if the settings name another spool by now. Later its files go, for they are ours."""
+    elsewhere = Spool(tmp_path / "elsewhere")
+    await elsewhere.open()
+    (tmp_path / "elsewhere" / "kept" / "aa").mkdir(mode=0o700)
+    interrupted(tmp_path / "new" / "store", tmp_path / "elsewhere")
+    with pytest.raises(StoreUnusable, match=r"the spool in .* is in use"):
+        await restore(backup, settings_of(tmp_path / "new"))
+    assert await elsewhere.tokens() == ["aa"]
+    await elsewhere.close()
+    await restore(backup, settings_of(tmp_path / "new"))
+    assert not (tmp_path / "elsewhere" / "kept").exists()
+
+
+async def test_an_interrupted_restoring_whose_spool_is_gone_is_cleared_away(backup: Path, tmp_path: Path) -> None:
+    interrupted(tmp_path / "new" / "store", tmp_path / "gone")
+    await restore(backup, settings_of(tmp_path / "new"))
+    assert content_of(tmp_path / "new" / "store") == content_of(tmp_path / "old" / "store")
+    assert not (tmp_path / "gone").exists()
+
+
+def interrupted(store: Path, spool: Path) -> None:
+    """Leave what an interrupted restoring leaves."""
+    (store / "restoring").mkdir(mode=0o700, parents=True)
+    store.chmod(0o700)
+    store.parent.chmod(0o700)
+    (store / "restoring" / "spool.json").write_text(json.dumps({"spool": str(spool), "owner": None}))
+
+
+@pytest.mark.parametrize("name", ["restored", "restoring.new", "restoring"])
+@pytest.mark.parametrize("live", [True, False])
+async def test_what_the_operator_put_there_is_not_removed(backup: Path, tmp_path: Path, name: str, live: bool) -> None:
+    """Whatever it is called, and whether or not the restoring is refused."""
+    store, settings = tmp_path / "new" / "store", settings_of(tmp_path / "new")
+    if live:
+        await restore(backup, settings)
+    (store / name).mkdir(mode=0o700, parents=True)
+    store.chmod(0o700)
+    (store / name / "letter").write_text("mine")
+    if live or name == "restoring":
+        with pytest.raises(StoreUnusable, match="there is a store" if live else "letter is in the way"):
+            await restore(backup, settings)
+    else:
+        await restore(backup, settings)
+    assert (store / name / "letter").read_text() == "mine"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it forks")
@@ -134,7 +193,7 @@ def test_a_restoring_that_is_killed_at_any_step_leaves_nothing_that_opens_as_hal
     `RESTORE_STRIDE` says at which steps: 1 is each.
     """
     whole = filled_and_backed_up(tmp_path / "old", tmp_path / "backup.tar")
-    kinds = "destinations result_sets sealing_keys"
+    kinds = "collections destinations result_sets sealing_keys spools"
     done = subprocess.run(
         [sys.executable, "-m", "backups.interrupted", str(tmp_path / "backup.tar"), str(tmp_path / "new"), str(STRIDE)],
         capture_output=True,
@@ -151,7 +210,7 @@ def test_a_restoring_that_is_killed_at_any_step_leaves_nothing_that_opens_as_hal
         assert in_part or said in ("nothing", kinds)
         assert again == "restored" if said != kinds else "there is a store" in again
         assert {path: bytes.fromhex(text) for path, text in content.items()} == whole
-        assert {"lock", "spool"} <= set(left) <= {"lock", "spool", "reserve", "restored"}
+        assert {"lock", "spool"} <= set(left) <= {"lock", "spool", "reserve", "restoring"}
     assert refused > 10
     assert {said == kinds for said, *_ in outcomes} == {True, False}
     print(f"killed at {len(outcomes)} steps: {refused} times refused, 0 times half a store")  # noqa: T201

@@ -100,17 +100,34 @@ async def test_files_that_can_not_be_removed_after_a_backup_are_left_to_the_next
 
 
 @pytest.mark.parametrize("harm", ["missing", "shorter"])
-async def test_a_file_that_is_not_as_it_was_handed_over_is_named(
+async def test_a_file_that_is_not_as_it_was_handed_over_is_left_out_and_named(
     store: JsonFileStore, spool: Spool, tmp_path: Path, harm: str
 ) -> None:
+    """All else is backed up and restored: one lost file is not the end of every backup."""
     kept = await spooled(spool, FILES)
     await store.save(RESULT_SETS, "a", "AAAA0000.1", kept)
     file = tmp_path / "old" / "store" / "spool" / "kept" / kept["token"] / "0"
     file.unlink() if harm == "missing" else file.write_bytes(b"x")
     async with backed_up(store, spool=tmp_path / "old" / "store" / "spool", version="1", now=NOON) as pieces:
-        with pytest.raises(
-            StoreError, match=f"spool/{kept['token']}/0 could not be backed up: (No such|it has 1 bytes)"
-        ):
+        (tmp_path / "backup.tar").write_bytes(b"".join(pieces))
+    restored = await restore(tmp_path / "backup.tar", settings_of(tmp_path / "new"))
+    assert restored.manifest.missing == (f"spool/{kept['token']}/0",)
+    assert "1 files of result sets are missing" in str(restored.manifest.lack)
+    found = content_of(tmp_path / "new" / "store")
+    assert sorted(Path(path).name for path in found if path.startswith("spool/")) == ["1", "2"]
+
+
+async def test_a_file_that_can_not_be_opened_breaks_the_backup_off(
+    store: JsonFileStore, spool: Spool, tmp_path: Path
+) -> None:
+    """It may be there all the same."""
+    kept = await spooled(spool, FILES)
+    await store.save(RESULT_SETS, "a", "AAAA0000.1", kept)
+    file = tmp_path / "old" / "store" / "spool" / "kept" / kept["token"] / "0"
+    file.unlink()
+    file.mkdir()
+    async with backed_up(store, spool=tmp_path / "old" / "store" / "spool", version="1", now=NOON) as pieces:
+        with pytest.raises(StoreError, match=f"spool/{kept['token']}/0 could not be backed up: Is a directory"):
             list(pieces)
 
 

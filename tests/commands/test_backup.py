@@ -7,16 +7,23 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import pytest
 import requests
 
+from consignee.backups.archive import archived
+from consignee.backups.verifying import members_of, read_manifest
+from consignee.commands.backup import new_file, pieces_of
 from consignee.control import socket_path
 from consignee.delivery.result_set import KIND as RESULT_SETS
+from consignee.errors import SettingsError
+from consignee.opening import open_store
+from consignee.settings import load_settings
 from consignee.store.json_file import JsonFileStore
 from endurance.service import KEY, Api, bucket, sha256, write_config
 from fakes.chaos_process import ChaosServer, chaos_process
@@ -178,12 +185,48 @@ def test_a_backup_is_private_and_never_replaces_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "secret.key").read_bytes().strip() not in content
 
 
-def test_a_store_without_anything_is_backed_up_and_restored_too(tmp_path: Path) -> None:
-    """There is no sealing key that it would need."""
-    config, other = write_config(tmp_path / "old"), write_config(tmp_path / "new")
-    assert command("backup", tmp_path / "backup.tar", config).returncode == 0
-    done = command("restore", tmp_path / "backup.tar", other)
-    assert (done.returncode, "0 files" in done.stdout, "sealing key" in done.stdout) == (0, True, False)
+@pytest.mark.parametrize("there", [False, True])
+def test_where_there_is_no_store_nothing_is_backed_up_or_made(tmp_path: Path, there: bool) -> None:
+    """As in another working directory, or without the settings: or each night's backup would be empty, and called good."""
+    config = write_config(tmp_path)
+    if there:
+        (tmp_path / "store").mkdir(mode=0o700)
+    done = command("backup", tmp_path / "backup.tar", config)
+    assert (done.returncode, f"there is no store in {tmp_path / 'store'}" in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.glob("backup.tar*"))
+    assert list(tmp_path.glob("store/*")) == []
+    assert (tmp_path / "store").exists() == there
+
+
+async def test_a_service_can_start_while_a_backup_is_written_that_was_begun_without_it(tmp_path: Path) -> None:
+    """The backup is of the moment at which it began, whatever is saved then."""
+    config = write_config(tmp_path)
+    command("keys", "create", config, "--account", "ann")
+    settings = load_settings(config, environ={})
+    before = {path.name: path.read_bytes() for path in (tmp_path / "store").glob("*.jsonl")}
+    async with pieces_of(settings, files=True) as pieces:
+        async with open_store(settings) as store:
+            await store.save("sealing_keys", "", "later", {})
+        (tmp_path / "backup.tar").write_bytes(b"".join([piece async for piece in pieces]))
+    manifest = read_manifest(tmp_path / "backup.tar")
+    found = {member.place: b"".join(member.pieces) for member in members_of(tmp_path / "backup.tar", manifest)}
+    assert {f"{kind}.jsonl": content for (_, kind), content in found.items()} == before
+
+
+def test_two_backups_of_one_name_do_not_harm_each_other_or_what_is_beside_them(tmp_path: Path) -> None:
+    """The first that is whole takes the name."""
+    (tmp_path / "backup.tar.new").write_text("mine")
+
+    def write(created_at: str, meanwhile: Callable[[], None]) -> None:
+        with new_file(tmp_path / "backup.tar") as fd:
+            os.write(fd, b"".join(archived([], {"consignee": "1", "created_at": created_at, "files": False})))
+            meanwhile()
+
+    with pytest.raises(SettingsError, match="is there already"):
+        write("late", lambda: write("first", lambda: None))
+    assert read_manifest(tmp_path / "backup.tar").created_at == "first"
+    assert {path.name for path in tmp_path.iterdir()} == {"backup.tar", "backup.tar.new"}
+    assert (tmp_path / "backup.tar.new").read_text() == "mine"
 
 
 def test_what_is_restored_is_said_and_works(tmp_path: Path) -> None:
@@ -212,17 +255,25 @@ def upload(url: str, content: bytes) -> None:
     assert requests.post(results, headers=headers, files={"file": ("a", content)}, timeout=SECONDS).ok
 
 
-def test_a_service_that_can_not_read_a_file_breaks_the_backup_off(tmp_path: Path) -> None:
-    """Nothing is left of it then; without files it works."""
+def test_a_file_that_is_lost_is_said_to_be_missing_and_one_that_can_not_be_read_breaks_the_backup_off(
+    tmp_path: Path,
+) -> None:
+    """Nothing is left of the second; without files it works."""
     config = write_config(tmp_path)
     with serving(config) as server:
         upload(server.url, b"content")
         (file,) = (tmp_path / "store" / "spool" / "kept").glob("*/0")
         file.unlink()
+        name = f"spool/{file.parent.name}/0"
+        done = command("backup", tmp_path / "lacking.tar", config)
+        assert (done.returncode, f"1 files of result sets are missing in it, {name}" in done.stdout) == (1, True)
+        done = command("restore", tmp_path / "lacking.tar", write_config(tmp_path / "new"))
+        assert (done.returncode, f"1 files of result sets are missing in it, {name}" in done.stdout) == (0, True)
+        file.mkdir()
         done = command("backup", tmp_path / "backup.tar", config)
         assert (done.returncode, "broke off the backup" in done.stderr) == (2, True), done.stderr
         assert not list(tmp_path.glob("backup.tar*"))
-        assert f"spool/{file.parent.name}/0 could not be backed up" in server.log.read_text()
+        assert f"{name} could not be backed up" in server.log.read_text()
         assert command("backup", tmp_path / "backup.tar", config, "--without-files").returncode == 0
         log = tmp_path / "store" / "collections.jsonl"
         log.rename(tmp_path / "moved")

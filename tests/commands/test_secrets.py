@@ -141,7 +141,16 @@ def test_a_key_that_is_known_but_not_there_is_shown_as_missing(config: Path, run
     assert len(run("status")[1]) == 1
 
 
-def test_to_resume_and_to_make_a_key_at_once_makes_no_sense(run: Run) -> None:
+def test_where_there_is_no_store_it_makes_neither_one_nor_a_key(config: Path, run: Run, tmp_path: Path) -> None:
+    before = set(tmp_path.rglob("*"))
+    status, lines, complaint = run("status")
+    assert (status, lines) == (2, [])
+    assert f"there is no store in {load_settings(config, environ={}).store.path}" in complaint
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_to_resume_and_to_make_a_key_at_once_makes_no_sense(config: Path, run: Run) -> None:
+    asyncio.run(fill(config))
     status, lines, complaint = run("rotate", "--resume", "--new")
     assert (status, lines) == (2, [])
     assert "give one of the two" in complaint
@@ -149,15 +158,17 @@ def test_to_resume_and_to_make_a_key_at_once_makes_no_sense(run: Run) -> None:
 
 def test_a_key_in_the_environment_is_left_alone(config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = bytes(32), bytes(range(32))
+    Path(load_settings(config, environ={}).secrets.key_file).write_text(old.hex())
+    asyncio.run(fill(config))
     monkeypatch.setenv("CONSIGNEE_SECRETS__KEY", old.hex())
-    assert run("status")[1] == [f"key {key_id_of(old)}: 0 documents (current)"]
+    assert run("status")[1] == [f"key {key_id_of(old)}: 3 documents (current)"]
     status, lines, complaint = run("rotate")
     assert (status, lines) == (2, [])
     assert "CONSIGNEE_SECRETS__KEY, where only you can change it: put a new key there" in complaint
     assert old.hex() not in complaint
     monkeypatch.setenv("CONSIGNEE_SECRETS__KEY", f"{new.hex()} {old.hex()}")
     assert run("rotate", "--resume")[1] == [
-        f"key {key_id_of(new)}: 0 documents (current)",
+        f"key {key_id_of(new)}: 3 documents (current)",
         f"key {key_id_of(old)}: 0 documents",
     ]
 
@@ -166,6 +177,7 @@ def test_a_server_that_goes_away_is_told_of(config: Path, run: Run) -> None:
     """Without a traceback."""
     place = Path(load_settings(config, environ={}).store.path)
     place.mkdir(mode=0o700)
+    (place / "sealing_keys.jsonl").touch()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(place / NAME))
         listener.listen()

@@ -17,6 +17,7 @@ from consignee.store.json_file import JsonFileStore
 from consignee.transport import Parts
 from delivery.depot import Depot, depot
 from delivery.spooling import content, kept, opened
+from providers.google_place import DATA, broken_off, opened_place
 from providers.opening import S3_FIELDS, loopback
 from providers.opening import opened as opened_bucket
 from providers.test_s3_contract import unfinished
@@ -121,3 +122,17 @@ async def test_a_file_that_rots_is_not_put_together_of_its_parts(
         assert await listed() == (["rotten"] if resumed else [])
         await bucket.abandon("rotten", checkpoint.state)
         assert await listed() == []
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_a_file_that_rots_is_not_blamed_on_google(tmp_path: Path, *, resumed: bool) -> None:
+    """Its pieces bear no digest, and the storage finds at the end that the whole is another: no object is made of it."""
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    body = FileBody(path, len(DATA), hashlib.md5(DATA).digest(), hashlib.sha256(DATA).digest())
+    async with opened_place() as place:
+        checkpoint = await broken_off(place) if resumed else Checkpoint()
+        flip(path, 3 * len(DATA) // 4, 0)
+        with pytest.raises(FileDamaged):
+            await place.bucket.put("large", body, checkpoint)
+        assert (place.objects, place.google.sessions.unfinished(), checkpoint.state) == ({}, [], {})

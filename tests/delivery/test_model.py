@@ -72,7 +72,7 @@ class ResultSetMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """What was acknowledged and is still kept is delivered in the end."""
-        self.crash()
+        self.crash_now()
         self.warehouse.faults.clear()
         for _ in range(3):
             self.clock.now += 2 * 86400
@@ -125,9 +125,12 @@ class ResultSetMachine(RuleBasedStateMachine):
         self.expected = {id_: files for id_, files in self.expected.items() if not id_.startswith(f"{collection.id}.")}
 
     @rule(leftover=st.booleans())
-    def crash(self, *, leftover: bool = False) -> None:
+    def crash(self, *, leftover: bool) -> None:
         """Go on with the bytes as they are; perhaps a set was just being received, and another kept but not recorded."""
         type(self).crashes += 1
+        self.crash_now(leftover=leftover)
+
+    def crash_now(self, *, leftover: bool = False) -> None:
         before = self.directory
         self.generation += 1
         copied(before, self.directory)

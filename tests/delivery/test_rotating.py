@@ -5,19 +5,24 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from consignee.delivery import delivery as states
 from consignee.delivery.result_set import ResultSet
+from consignee.delivery.tracking import SealedCheckpoint, Tracking, opened
+from consignee.queue.stored import StoredQueue
 from consignee.rotation import Rotation
-from consignee.sealed import keys_of
+from consignee.sealed import keys_of, resealed
 from consignee.sealing_key import register
-from consignee.secret import key_id_of
+from consignee.secret import Sealer, Secret, key_id_of
 from consignee.settings import SecretsSettings
 from delivery.depot import Depot, depot, until
 from delivery.warehouse import CANARY, passing
+from queues.claiming import Clock, one
+from racing import RacyStore
 from vault import counts
 
 KEYS = [bytes([number]) * 32 for number in range(2)]
@@ -109,18 +114,47 @@ async def test_an_upload_is_gone_on_with_after_the_key_changed(upload: Upload) -
     assert await upload.depot.has(upload.result_set, states.SUCCESS)
 
 
-async def test_what_a_worker_knows_as_a_forgotten_key_sealed_it_is_never_saved_again(upload: Upload) -> None:
-    """Else the next start would miss the key; instead the upload begins anew if its attempt fails."""
+async def test_an_upload_outlives_the_key_that_sealed_its_state(upload: Upload) -> None:
+    """Its worker gets the state as the new key seals it, before the old one is forgotten."""
     upload.depot.warehouse.late = [passing()]
     await upload.rotation.rotate()
     await upload.rotation.forget(OLD)
     await upload.end()
-    assert await upload.keys() == set()
+    assert await upload.keys() == {NEW}
     assert set(counts(await upload.rotation.status())) == {NEW}
     upload.depot.clock.now += 3600
     assert await upload.depot.work() == 1
-    assert upload.depot.warehouse.resumed == []
+    assert upload.depot.warehouse.resumed == [CANARY]
     assert await upload.depot.has(upload.result_set, states.SUCCESS)
+
+
+async def test_what_is_sealed_anew_as_it_is_saved_outlives_the_old_key_too() -> None:
+    """Its job needs no renewal then; what changed while it was saved is not set back."""
+    sealer, store, clock = Sealer(KEYS[0]), RacyStore(), Clock()
+    await store.open()
+    queue = StoredQueue(store, states.KIND, now=clock, dress=partial(resealed, states.KIND, sealer=sealer))
+    await queue.open()
+    made = states.Delivery(collection_id="C", number=1, destination_id="D", created_at="")
+    await queue.add("ann", made.id, made.to_data(), lane="D", due=clock())
+    tracking = Tracking(queue, await one(queue))
+    checkpoints = [SealedCheckpoint(tracking, index, sealer) for index in range(2)]
+    for checkpoint in checkpoints:
+        await checkpoint.save({"part": 1})
+    sealer.take(KEYS[::-1])
+    tracking.note(lambda delivery: delivery)
+
+    async def change() -> None:
+        sealed = sealer.seal(Secret('{"part": 2}'), account="ann", id=made.id, revision=0, field="checkpoint 1")
+        tracking.note(lambda delivery: delivery.with_checkpoint("1", sealed))
+
+    store.first = change
+    await tracking.save()
+    sealer.take(KEYS[1:])
+    await tracking.save()
+    job = await queue.get("ann", made.id)
+    assert job is not None
+    kept = {index: opened(job, index, text, sealer) for index, text in job.data["checkpoints"].items()}
+    assert kept == {"0": {"part": 1}, "1": {"part": 2}}
 
 
 async def test_what_a_dead_process_worked_on_is_gone_on_with_at_once(upload: Upload, tmp_path: Path) -> None:

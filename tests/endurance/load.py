@@ -16,16 +16,12 @@ class Tally:
     """What came of requests: how many of each status, and the seconds that each answer took."""
 
     seconds: dict[int, list[float]] = field(default_factory=dict)
-    first_refusals: list[float] = field(default_factory=list)
-    """The seconds until a refusal on a connection that was not held back for an earlier one."""
     without_retry_after: int = 0
     broken: int = 0
 
-    def note(self, status: int, seconds: float, headers: Mapping[str, str], *, held_back: bool) -> None:
+    def note(self, status: int, seconds: float, headers: Mapping[str, str]) -> None:
         """Count an answer."""
         self.seconds.setdefault(status, []).append(seconds)
-        if status in (429, 503) and not held_back:
-            self.first_refusals.append(seconds)
         self.without_retry_after += status in (429, 503) and "retry-after" not in headers
 
     def count(self, status: int) -> int:
@@ -91,17 +87,15 @@ class Line:
 
 async def ask_on(line: Line, tally: Tally, make: Callable[[], bytes], until: float, *, pause: float = 0.0) -> None:
     """Ask one thing after the other, perhaps with pauses, until that time of the monotonic clock."""
-    status = 0
     try:
         while (began := time.monotonic()) < until:
             try:
-                before = status
                 status, headers, _ = await line.ask(make())
             except (OSError, EOFError):
                 tally.broken += 1
                 await asyncio.sleep(0.01)
             else:
-                tally.note(status, time.monotonic() - began, headers, held_back=before in (429, 503))
+                tally.note(status, time.monotonic() - began, headers)
                 await asyncio.sleep(pause)
     finally:
         line.close()

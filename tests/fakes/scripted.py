@@ -6,8 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
 from canary_watch import look_at_message
+
+_TURNS: Final = 10
+"""Of the event loop: more than asyncio needs from a connection that waits to be accepted to the call of its handler."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,15 @@ async def listening(
     try:
         yield server
     finally:
+        await _all_connected()
         listener.close()
         await _end(tasks)
+
+
+async def _all_connected() -> None:
+    """Let those in whom the system has accepted: nobody would close their connections if the listener went before them."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _handle(handle: Handler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -38,8 +38,8 @@ key_file = {key_file}
 allow = ["127.0.0.1/32:*", "[::1]/128:*"]
 allow_http = true
 [limits]
-body_timeout = 0.5
-header_timeout = 0.5
+body_timeout = {timeout}
+header_timeout = {timeout}
 requests_per_second = 0
 tests_per_second = 0
 wrong_keys_per_minute = 0
@@ -59,6 +59,7 @@ api_key = "fuzz"
 name = "bob"
 api_key = "other"
 """
+_TRIES: Final = 20
 _OPEN: Final = ("01", "08")
 """ESTABLISHED and CLOSE_WAIT, as the kernel's table of connections has them."""
 _FRAME: Final = re.compile(r"Traceback \(most recent|\.py\", line \d+, in ")
@@ -92,16 +93,25 @@ class Target:
         """Raise AssertionError unless it answers as a healthy service does."""
         assert self.serving.process.poll() is None, f"it has ended: {self.serving.log.read_text()[-2000:]}"
         for path in ("/healthz", "/readyz"):
-            answer = requests.get(self.serving.url + path, timeout=_PATIENCE)
+            answer = self.ask("GET", path)
             assert answer.json() == {"request_info": {"success": True}}, (path, answer.text)
 
     def call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         """Return the answer to a request that must succeed."""
-        headers = {"X-API-Key": KEY}
-        answer = requests.request(method, self.serving.url + path, headers=headers, timeout=_PATIENCE, **arguments)
+        answer = self.ask(method, path, **arguments)
         assert answer.status_code == 200, answer.text
         content: dict[str, Any] = answer.json()
         return content
+
+    def ask(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """Return the answer to a request; whoever is held up in the middle of one is cut off, and then asks again."""
+        arguments = {"headers": {"X-API-Key": KEY}, "timeout": _PATIENCE, **arguments}
+        for _ in range(_TRIES):
+            with contextlib.suppress(requests.ConnectionError):
+                answer = requests.request(method, self.serving.url + path, **arguments)
+                if answer.status_code != 408:
+                    return answer
+        raise AssertionError(f"{method} {path} was cut off {_TRIES} times")
 
     def complaints(self) -> list[str]:
         """Return the lines of the log that must not be there: with a stack, of a fault, not of ours, or with a secret."""
@@ -185,17 +195,19 @@ def _remove_all(target: Target, kind: str) -> None:
         if not (there := target.call("GET", f"/{kind}?page_size=100")[kind]):
             return
         for one in there:
-            url = f"{target.serving.url}/{kind}/{one['id']}"
-            requests.delete(url, headers={"X-API-Key": KEY}, timeout=_PATIENCE)
+            target.ask("DELETE", f"/{kind}/{one['id']}")
     raise AssertionError(f"{kind} are left: {there}")
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Target]:
-    """Start storage and service; in the end, the service must be alive, and its log without a complaint."""
+def running(directory: Path, *, timeout: float) -> Iterator[Target]:
+    """Start storage and service, which waits so many seconds for a head or a body.
+
+    In the end, the service must be alive, and its log without a complaint.
+    """
     key_id, secret = CANARIES
     with chaos_process("bucket-*", key_id=key_id, secret=secret, directory=directory) as storage:
-        with serving(_config(directory, storage), coverage=False) as started:
+        with serving(_config(directory, storage, timeout), coverage=False) as started:
             target = Target(started, storage)
             yield target
             target.require_alive()
@@ -203,9 +215,11 @@ def running(directory: Path) -> Iterator[Target]:
         assert target.complaints() == []
 
 
-def _config(directory: Path, storage: ChaosServer) -> Path:
+def _config(directory: Path, storage: ChaosServer, timeout: float) -> Path:
     text = _CONFIG.format(
-        store=json.dumps(str(directory / "store")), key_file=json.dumps(str(directory / "secret.key"))
+        store=json.dumps(str(directory / "store")),
+        key_file=json.dumps(str(directory / "secret.key")),
+        timeout=timeout,
     )
     endpoints = {"s3": storage.url, "gcs": _CLOSED, "azure": _CLOSED, "oss": _CLOSED}
     text += "".join(f"[providers.{name}]\nendpoint_url = {json.dumps(url)}\n" for name, url in endpoints.items())

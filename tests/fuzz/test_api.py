@@ -37,6 +37,8 @@ CHECKS: Final = [
     negative_data_rejection,
 ]
 REJECTED: Final = ["400", "401", "404", "408", "409", "413", "415", "416", "422", "429"]
+TIMEOUT: Final = 20.0
+"""Seconds for a request to arrive: good ones must not be cut off, however slow the machine is."""
 EXAMPLES: Final = 3
 """For each operation, in each mode, in each round."""
 GOOD: Final = {"s3": destination(), "s3compatible": destination(type="s3compatible", s3_endpoint=NOWHERE)}

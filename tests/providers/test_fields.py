@@ -1,5 +1,7 @@
 """The fields of a destination, from which validation, redaction and descriptions follow."""
 
+import sys
+import unicodedata
 from typing import Any
 
 import pytest
@@ -76,6 +78,12 @@ def test_text_is_fit_or_the_reason_is_told(value: str) -> None:
         assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for character in value)
     else:
         assert problem.startswith("must ")
+
+
+def test_every_control_character_is_unfit_and_nothing_else_but_surrogates() -> None:
+    unfit = {chr(number) for number in range(sys.maxunicode + 1) if text_problem(chr(number))}
+    assert unfit == {one for one in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(one) in ("Cc", "Cs")}
+    assert {one for one in unfit if text_problem(one, multiline=True) is None} == {"\r", "\n", "\t"}
 
 
 @pytest.mark.parametrize("provider", discover().values(), ids=lambda provider: provider.type)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from consignee.body import Body, BytesBody, FileBody
-from consignee.errors import BucketNotFound, FileTooLarge, ProviderError
+from consignee.errors import BucketNotFound, FileTooLarge, ProviderError, ProviderFailure
 from consignee.providers.base import Checkpoint
 from consignee.providers.gcs_resumable import LONGEST, piece_size
 from fakes import google as faults
@@ -89,6 +89,18 @@ async def test_after_so_many_tries_without_progress_it_fails_and_nothing_stays(p
         await place.bucket.put("large", BODY)
     assert [method for method, _ in place.sent] == ["PUT"] * 3 + ["DELETE"]
     assert place.google.sessions.unfinished() == []
+
+
+async def test_who_asks_for_a_long_pause_is_left_alone_until_the_next_attempt(place: Place) -> None:
+    """And goes on then: the delivery hears how long that is."""
+    checkpoint = Checkpoint()
+    place.google.storage_fault = nth(2, lambda *_: Answer(503, {"Retry-After": "3600"}))
+    with pytest.raises(ProviderFailure) as failed:
+        await place.bucket.put("large", BODY, checkpoint)
+    assert (failed.value.transient, failed.value.retry_after) == (True, 3600)
+    assert len(place.sent) == 2
+    await place.bucket.put("large", BODY, checkpoint)
+    assert place.objects == {"large": DATA}
 
 
 async def test_a_storage_that_keeps_nothing_is_not_asked_for_ever(place: Place) -> None:

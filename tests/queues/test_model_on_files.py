@@ -29,7 +29,7 @@ class FileQueueMachine(QueueMachine):
 
     def teardown(self) -> None:
         """Claim until everything is done, after a last crash."""
-        self.crash()
+        self.crash_now()
         self.finish()
         self.run(self.store.close())
         self.runner.close()
@@ -38,6 +38,9 @@ class FileQueueMachine(QueueMachine):
     @rule()
     def crash(self) -> None:
         type(self).crashes += 1
+        self.crash_now()
+
+    def crash_now(self) -> None:
         before = self.place / str(self.generation)
         self.generation += 1
         after = copied(before, self.place / str(self.generation))

@@ -13,6 +13,7 @@ import pytest
 from consignee.errors import StoreError, StoreFull
 from consignee.store.disk import allocate
 from consignee.store.json_file import JsonFileStore
+from consignee.store.reserve import Reserve
 from store.contract import KIND
 
 RESERVE = 64 << 10
@@ -146,3 +147,18 @@ def test_room_is_had_also_where_it_must_be_written(tmp_path: Path) -> None:
     assert os.read(reading, 1000) == bytes(100)
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.root
+def test_a_file_system_that_can_not_set_room_aside_is_not_full(tmp_path: Path) -> None:
+    """There the C library reads and writes in its place."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("not root, or no mount")
+    if subprocess.run(["mount", "-t", "ramfs", "ramfs", str(tmp_path)], capture_output=True, check=False).returncode:
+        pytest.skip("not allowed to mount")
+    try:
+        assert Reserve(tmp_path / "reserve", RESERVE).take()
+        assert Reserve(tmp_path / "reserve", RESERVE).take()
+        assert (tmp_path / "reserve").stat().st_size == RESERVE
+    finally:
+        subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)

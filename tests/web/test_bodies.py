@@ -3,12 +3,16 @@
 import asyncio
 import gzip
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from consignee.errors import ConsigneeError
 from consignee.settings import LimitsSettings, Settings
+from consignee.web.bodies import _parse_form, _parse_json, check_strings
 
 from .conftest import FIELDS, Client, Start
 
@@ -226,3 +230,46 @@ async def test_very_many_duplicates_are_refused_at_once_and_a_few_named(client: 
     assert answer["errors"] == {"a": ["is given more than once"]}
     pairs = b",".join(b'"%d":0,"%d":0' % (number, number) for number in range(1000))
     assert len((await refusal(client, b"{" + pairs + b"}"))["errors"]) == 20
+
+
+async def test_no_more_than_a_few_wrong_fields_are_named(client: Client) -> None:
+    """An answer is not larger than what was asked."""
+    unfit = b"{" + b",".join(b'"%d\\u0000":1' % number for number in range(1000)) + b"}"
+    assert len((await refusal(client, unfit))["errors"]) == 20
+    bracketed = b"&".join(b"f%d[]=1" % number for number in range(1000))
+    assert len((await refusal(client, bracketed, FORM))["errors"]) == 20
+
+
+def calls(work: Callable[[], object]) -> int:
+    """Return how many functions are called and generators gone on with, in a piece of work that may refuse."""
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    except ConsigneeError:
+        pass
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"name": "x" * 100_000}),
+        json.dumps({"x" * 100_000 + "\0": ""}),
+        json.dumps({"x" * 50_000: "", "y": ""}).replace("y", "x" * 50_000),
+        json.dumps({f"{number}\0": "" for number in range(10_000)}),
+    ],
+    ids=["long value", "long unfit name", "long name twice", "many unfit names"],
+)
+def test_a_body_is_not_looked_at_character_by_character(text: str) -> None:
+    """Everybody waits meanwhile."""
+    assert calls(lambda: check_strings(_parse_json(text, LimitsSettings()))) < 5000
+    assert calls(lambda: check_strings(_parse_form("x" * 100_000 + "[=1", LimitsSettings()))) < 5000

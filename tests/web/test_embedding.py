@@ -57,6 +57,64 @@ async def test_the_hosts_own_login_decides(host: web.Application, aiohttp_client
     assert (response.status, (await response.json())["request_info"]["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (web.HTTPUnauthorized(headers={"WWW-Authenticate": "Basic"}), "unauthorized"),
+        (web.HTTPForbidden(reason="No storage in your plan"), "unauthorized"),
+        (web.HTTPNotFound(), "not_found"),
+        (web.HTTPTooManyRequests(headers={"Retry-After": "77"}), "rate_limited"),
+        (web.HTTPPaymentRequired(), "invalid_request"),
+        (web.HTTPBadGateway(), "unavailable"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, web.HTTPException) else value,
+)
+async def test_the_hosts_own_login_may_refuse_in_its_own_way(
+    settings: Settings, aiohttp_client: AiohttpClient, refusal: web.HTTPException, code: str
+) -> None:
+    """Its status, reason and headers, in our envelope."""
+
+    async def refuse(request: web.Request) -> str | None:
+        raise refusal
+
+    app = web.Application()
+    setup(app, settings, prefix="/storage", authenticate=refuse)
+    response = await (await aiohttp_client(app)).get("/storage/account")
+    info = (await response.json())["request_info"]
+    assert (response.status, info) == (refusal.status, {"success": False, "code": code, "message": refusal.reason})
+    assert response.content_type == "application/json" and response.headers["X-Trace-ID"]
+    for name in ("WWW-Authenticate", "Retry-After"):
+        assert response.headers.get(name) == refusal.headers.get(name)
+
+
+async def test_the_hosts_own_login_may_send_the_customer_elsewhere(
+    settings: Settings, aiohttp_client: AiohttpClient
+) -> None:
+    async def refuse(request: web.Request) -> str | None:
+        to_login = web.HTTPFound("/login?next=storage")
+        to_login.set_cookie("next", "storage")
+        raise to_login
+
+    app = web.Application()
+    setup(app, settings, prefix="/storage", authenticate=refuse)
+    response = await (await aiohttp_client(app)).get("/storage/account", allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (302, "/login?next=storage")
+    assert response.cookies["next"].value == "storage" and await response.read() == b""
+
+
+async def test_keys_that_the_hosts_own_login_refuses_count_as_wrong_ones(
+    settings: Settings, aiohttp_client: AiohttpClient
+) -> None:
+    async def refuse(request: web.Request) -> str | None:
+        raise web.HTTPUnauthorized
+
+    here = replace(settings, limits=replace(settings.limits, wrong_keys_per_minute=1, wrong_keys_burst=2))
+    app = web.Application()
+    setup(app, here, prefix="/storage", authenticate=refuse)
+    client = await aiohttp_client(app)
+    assert [(await client.get("/storage/account")).status for _ in range(3)] == [401, 401, 429]
+
+
 async def test_our_envelope_ends_where_the_prefix_ends(host: web.Application, aiohttp_client: AiohttpClient) -> None:
     client = await aiohttp_client(host)
     ours = await client.get("/storage/nowhere")

@@ -1,8 +1,9 @@
 """The limits that hold wherever the application runs: requests under way, rates, and what bodies may be."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,9 @@ from consignee.errors import SettingsError
 from consignee.providers import Provider
 from consignee.settings import SETTINGS, LimitsSettings, Settings, load_settings
 from consignee.web import create_app, setup
-from consignee.web.admission import Admission, network_of
+from consignee.web.admission import Admission, Places, network_of
 from consignee.web.auth import account_of
+from consignee.web.errors import Busy
 from consignee.web.keys import ADMISSION
 
 from .conftest import FIELDS, Client, Start, collected, created, sent
@@ -88,13 +90,32 @@ async def test_beyond_the_requests_under_way_the_answer_is_503_at_once(start: St
 
 
 async def test_an_account_has_a_share_of_them_and_the_rest_is_left_for_others(start: Start, settings: Settings) -> None:
-    client = await start(limited(settings, requests_in_flight=4, account_share=0.5))
-    async with held(client, 2):
+    client = await start(limited(settings, requests_in_flight=8, account_share=0.5))
+    async with held(client, 4):
         assert await failure(await client.get("/account")) == (503, "unavailable", "1")
         assert (await client.get("/account", headers={"X-API-Key": "key-b"})).status == 200
         async with held(client, 1, key="key-b"):
             assert (await client.get("/account", headers={"X-API-Key": "key-b"})).status == 200
+        async with held(client, 2, key="key-b"):
+            response = await client.get("/account", headers={"X-API-Key": "key-b"})
+            assert await failure(response) == (503, "unavailable", "1")
     assert (await client.get("/account")).status == 200
+
+
+def test_an_account_s_share_is_of_what_the_others_leave() -> None:
+    """So two who take all that they get do not keep everybody else out."""
+    places, kept, had = Places(256, share=0.5), ExitStack(), Counter[str]()
+    for account in "abcdef":
+        with suppress(Busy):
+            while True:
+                with ExitStack() as one:
+                    one.enter_context(places.place()).give(account)
+                    kept.push(one.pop_all())
+                    had[account] += 1
+    assert had == {"a": 128, "b": 64, "c": 32, "d": 16, "e": 8, "f": 4}
+    kept.close()
+    with places.place() as place:
+        place.give("a")
 
 
 async def test_long_requests_have_places_of_their_own(start: Start, settings: Settings) -> None:
@@ -138,6 +159,44 @@ async def test_an_account_s_rate_is_told_and_kept(start: Start, settings: Settin
     )
     assert (await client.get("/account", headers={"X-API-Key": "key-b"})).status == 200
     assert (await client.get("/healthz")).status == 200
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_a_large_body_costs_as_much_as_many_small_ones(start: Start, settings: Settings, form: bool) -> None:
+    """One more token for each 4 KiB; whoever owes for another is refused before anything is made of the body."""
+    client = await start(limited(settings, requests_per_second=0.01, requests_burst=10))
+    kind = {"Content-Type": "application/x-www-form-urlencoded" if form else "application/json"}
+    left = []
+    for size in (4095, 4096, 3 * 4096, 20 * 4096):
+        response = await client.post("/destinations", data=b"x" * size, headers=kind)
+        assert response.status == 400
+        left.append(response.headers["RateLimit"].split(";")[1])
+    assert left == ["r=9", "r=7", "r=3", "r=0"]
+    response = await client.get("/account")
+    assert await failure(response) == (429, "rate_limited", "1100")
+    assert (await client.get("/account", headers={"X-API-Key": "key-b"})).status == 200
+
+
+async def test_bodies_that_arrive_at_once_are_not_all_parsed(start: Start, settings: Settings) -> None:
+    client = await start(limited(settings, requests_per_second=0.01, requests_burst=10))
+    let_go, begun = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b" "
+        begun.release()
+        await let_go.wait()
+        yield b" " * 100_000
+
+    async def ask() -> int:
+        async with client.post("/destinations", data=body(), headers={"Content-Type": "application/json"}) as response:
+            return response.status
+
+    asked = [asyncio.create_task(ask()) for _ in range(5)]
+    for _ in asked:
+        await begun.acquire()
+    await under_way(client, 5)
+    let_go.set()
+    assert sorted(await asyncio.gather(*asked)) == [400, 429, 429, 429, 429]
 
 
 async def test_wrong_keys_have_a_rate_by_address_and_a_known_one_is_always_let_in(
@@ -281,6 +340,7 @@ _LEAST: dict[str, Any] = {
     "requests_in_flight": 1,
     "streams_in_flight": 1,
     "account_share": 0.01,
+    "upload_bytes_per_second": 0,
     "requests_per_second": 0,
     "requests_burst": 1,
     "tests_per_second": 0,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -14,10 +15,12 @@ from aiohttp import web
 from consignee.log import AccessLogger
 from consignee.settings import Settings
 from consignee.web import create_app
-from consignee.web.connections import Connections, allow_files
+from consignee.web.connections import Connections, Refusals, allow_files
 from consignee.web.protocol import Connection
 from consignee.web.server import Runner
 
+SHORT = 1.5
+"""Seconds for a head that are short, and still more than this process, in which are client and server, is ever held up."""
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[..., Awaitable["Server"]]
@@ -42,9 +45,14 @@ class Server:
         assert self._runner.server is not None
         return [one for one in self._runner.server.connections if isinstance(one, Connection)]
 
-    async def dial(self) -> "Line":
-        """Return a new connection to it; it is closed with the server."""
-        line = Line(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def dial(self, *, deaf: bool = False) -> "Line":
+        """Return a new connection to it, which is closed with the server; a `deaf` one takes next to nothing until it is read."""
+        client = socket.socket()
+        if deaf:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", self.port))
+        line = Line(*await asyncio.open_connection(sock=client, limit=1024 if deaf else 65536))
         self._lines.append(line)
         return line
 
@@ -92,9 +100,12 @@ class Line:
 
     async def rest(self) -> bytes:
         """Return what comes until the server closes."""
-        with suppress(ConnectionError):
-            return await asyncio.wait_for(self.reader.read(), 20)
-        return b""
+        received = bytearray()
+        with suppress(ConnectionError):  # of which what came before it is no worse
+            async with asyncio.timeout(20):
+                while piece := await self.reader.read(65536):
+                    received += piece
+        return bytes(received)
 
 
 def code_of(answer: bytes) -> tuple[int, str]:
@@ -106,13 +117,13 @@ def code_of(answer: bytes) -> tuple[int, str]:
 
 @pytest.mark.parametrize("sent", [b"G", b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: y"])
 async def test_half_a_request_is_answered_408_and_closed(serve: Serve, sent: bytes) -> None:
-    line = await (await serve(header_timeout=0.2)).dial()
+    line = await (await serve(header_timeout=SHORT)).dial()
     line.writer.write(sent)
     assert code_of(await line.rest()) == (408, "request_timeout")
 
 
 async def test_bytes_that_drip_in_do_not_prolong_it(serve: Serve) -> None:
-    line = await (await serve(header_timeout=0.4)).dial()
+    line = await (await serve(header_timeout=SHORT)).dial()
     closed = asyncio.create_task(line.rest())
     for byte in HEALTHZ * 100:
         line.writer.write(bytes([byte]))
@@ -129,10 +140,10 @@ async def test_who_says_nothing_is_closed_without_a_word(serve: Serve) -> None:
 
 async def test_the_time_runs_anew_for_each_request_and_not_between_them(serve: Serve) -> None:
     """A connection may rest longer than that after an answer, but not in the middle of the next request."""
-    line = await (await serve(header_timeout=0.3)).dial()
+    line = await (await serve(header_timeout=SHORT)).dial()
     for _ in range(2):
         assert await line.ask() == 200
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.2 * SHORT)
     line.writer.write(b"GET")
     assert code_of(await line.rest()) == (408, "request_timeout")
 
@@ -207,18 +218,104 @@ async def test_where_all_are_at_work_a_new_one_is_answered_503_and_closed(serve:
     assert await again.ask() == 200
 
 
-async def test_who_does_not_heed_a_refusal_is_not_listened_to_for_a_while(serve: Serve) -> None:
-    """Otherwise refusing a flood would take all the time there is."""
-    server = await serve(requests_per_second=1, requests_burst=1)
-    account = b"GET /account?api_key=key-a HTTP/1.1\r\nHost: a\r\n\r\n"
+ACCOUNT = b"GET /account?api_key=key-a HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+async def test_who_comes_on_the_connection_of_one_who_was_refused_is_listened_to(serve: Serve) -> None:
+    """Behind a proxy that may be anybody, on a connection that the refused one shared."""
+    server = await serve(requests_per_second=0.01, requests_burst=1)
     line = await server.dial()
-    assert [await line.ask(account) for _ in range(2)] == [200, 429]
+    assert [await line.ask(ACCOUNT) for _ in range(2)] == [200, 429]
     (connection,) = server.connections
-    assert connection.transport is not None and not connection.transport.is_reading()
+    assert connection.transport is not None and connection.transport.is_reading()
+    assert await line.ask(ACCOUNT.replace(b"key-a", b"key-b")) == 200
+
+
+async def test_a_crowd_that_is_refused_waits_for_it_and_makes_room_for_others(serve: Serve) -> None:
+    """Otherwise refusing a flood would take all the time there is; a new connection is no way around."""
+    server = await serve(requests_per_second=0.001, requests_burst=1, connections=2)
+    line = await server.dial()
+    assert await line.ask(ACCOUNT) == 200
+    (connection,) = server.connections
+    connection._terms = replace(connection._terms, refusals=Refusals(per_second=0.001, at_once=0, longest=3))
+    refused = asyncio.create_task(line.ask(ACCOUNT))
     other = await server.dial()
-    assert await other.ask(account.replace(b"key-a", b"key-b")) == 200
-    assert await line.ask() == 200
-    assert connection.transport.is_reading()
+    assert await other.ask() == 200
+    assert not refused.done()
+    assert await refused == 429
+    gone = asyncio.create_task(line.rest())
+    line.writer.write(ACCOUNT)
+    await asyncio.sleep(0.2)
+    assert await (await server.dial()).ask() == 200
+    assert await (await server.dial()).ask() == 200
+    assert await gone == b""
+
+
+def test_refusals_are_immediate_until_they_are_many_and_then_one_by_one_but_none_waits_for_ever() -> None:
+    now = [0.0]
+    refusals = Refusals(per_second=2, at_once=3, longest=1.5, clock=lambda: now[0])
+    assert [refusals.wait() for _ in range(8)] == [0, 0, 0, 0.5, 1, 1.5, 1.5, 1.5]
+    now[0] = 2
+    assert [refusals.wait() for _ in range(3)] == [0, 0.5, 1]
+    now[0] = 1000
+    assert [refusals.wait() for _ in range(4)] == [0, 0, 0, 0.5]
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["in time", "for another"])
+async def test_a_connection_that_is_to_end_is_freed_though_its_client_takes_nothing(
+    serve: Serve, *, others: bool
+) -> None:
+    """Also where so little lies here that nothing stops for it, and a request that is never answered came behind the last one."""
+
+    async def some(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * 40_000)
+
+    server = await serve(some, connections=1)
+    line = await server.dial(deaf=True)
+    (connection,) = await opened(server)
+    connection._terms = replace(connection._terms, answer_seconds=60 if others else 0.2)
+    small_buffer(connection)
+    line.writer.write(b"GET /extra HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n" + HEALTHZ)
+    async with asyncio.timeout(20):
+        while not connection._messages or connection._task_handler is not None:
+            await asyncio.sleep(0.01)
+        assert connection._line is not None
+        while others and await answered(server) != 200:
+            await asyncio.sleep(0.01)
+        while connection in server.connections:
+            await asyncio.sleep(0.01)
+    assert len(await line.rest()) < 40_000
+
+
+async def answered(server: Server) -> int:
+    """Return the status that a new connection gets."""
+    return await (await server.dial()).ask()
+
+
+def small_buffer(connection: Connection) -> None:
+    """Let the system keep next to nothing of what goes out."""
+    assert connection._line is not None
+    connection._line.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+
+
+@pytest.mark.parametrize("size", [40_000, 4_000_000], ids=["little", "much"])
+async def test_a_stop_waits_for_answers_to_be_taken_and_not_only_begun(serve: Serve, size: int) -> None:
+    async def large(request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * size)
+
+    server = await serve(large)
+    line = await server.dial(deaf=True)
+    (connection,) = await opened(server)
+    small_buffer(connection)
+    line.writer.write(b"GET /extra HTTP/1.1\r\nHost: a\r\n\r\n")
+    await line.reader.readexactly(12)
+    stopping = asyncio.create_task(server._runner.drain(60))
+    await asyncio.sleep(0.3)
+    assert not stopping.done()
+    rest = asyncio.create_task(line.rest())
+    await stopping
+    await server._runner.cleanup()
+    assert (await rest).count(b"x") >= size
 
 
 async def test_an_answer_that_nobody_takes_is_cut_off(serve: Serve) -> None:

@@ -93,6 +93,12 @@ async def test_a_client_that_waits_for_100_continue_gets_it(port: Port) -> None:
     await writer.wait_closed()
 
 
+async def test_a_client_of_http_1_0_gets_no_100_continue_for_it_knows_none(port: Port) -> None:
+    head = b"POST /destinations?api_key=key-a HTTP/1.0\r\nHost: a\r\nContent-Type: application/json\r\n"
+    status, _, answer = await raw(port, head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n{}")
+    assert (status, answer["request_info"]["code"]) == (400, "invalid_request")
+
+
 @pytest.mark.parametrize("encoding", [b"gzip", b"br", b"zstd"])
 async def test_an_encoded_body_is_415_whatever_its_encoding(port: Port, encoding: bytes) -> None:
     head = b"POST /destinations?api_key=key-a HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"

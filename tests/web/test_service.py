@@ -73,6 +73,13 @@ async def test_every_answer_carries_the_same_headers(client: Client, path: str) 
     assert response.headers["Server"] == "consignee"
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_a_balancer_may_ask_with_head_whether_it_is_well(client: Client, path: str) -> None:
+    response = await client.head(path)
+    assert (response.status, await response.read()) == (200, b"")
+    assert response.headers["X-Trace-ID"]
+
+
 async def test_it_is_not_ready_while_it_stops(client: Client) -> None:
     assert client.app is not None
     client.app[DRAINING].set()

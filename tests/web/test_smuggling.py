@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -164,28 +165,36 @@ async def server(settings: Settings) -> AsyncIterator[Server]:
 async def answered(port: int, *pieces: bytes) -> list[tuple[int, dict[str, Any]]]:
     """Send the pieces, one by one, and return status and content of each answer; on return the server has closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
+    receiving = asyncio.create_task(received(reader))
+    with suppress(ConnectionError):  # it has closed while we were still sending
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0.02 if len(pieces) > 1 else 0)
-        received = await asyncio.wait_for(reader.read(), 20)
-    except ConnectionError:  # it has closed while we were still sending
-        received = bytes(reader._buffer)  # type: ignore[attr-defined]
+    answers = await asyncio.wait_for(receiving, 20)
     writer.transport.abort()
-    return list(parsed(received))
+    return list(parsed(answers))
 
 
-def parsed(received: bytes) -> list[tuple[int, dict[str, Any]]]:
+async def received(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes until the server closes, also if it does so with a reset."""
+    pieces = []
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def parsed(rest: bytes) -> list[tuple[int, dict[str, Any]]]:
     """Return status and content of each answer."""
     found = []
-    while received:
-        head, _, rest = received.partition(b"\r\n\r\n")
+    while rest:
+        head, _, rest = rest.partition(b"\r\n\r\n")
         first, *lines = head.decode().split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         length = int(headers["content-length"])
         found.append((int(first.split()[1]), json.loads(rest[:length])))
-        received = rest[length:]
+        rest = rest[length:]
     return found
 
 

@@ -14,6 +14,9 @@ from consignee.web.keys import DESTINATIONS, PATIENCE
 from .conftest import Client, collected
 
 SIZE = 16 * 1024 * 1024
+SECONDS = 2.0
+"""More than this process, in which are client and server, is ever held up."""
+PAUSE = 0.02
 
 
 async def large(client: Client) -> str:
@@ -52,12 +55,12 @@ async def all_of(reader: asyncio.StreamReader, *, pause: float = 0) -> int:
 
 
 class TestWithLittlePatience:
-    """A service that waits for 0.3 seconds."""
+    """A service that waits for `SECONDS`."""
 
     @pytest.fixture
     async def client(self, aiohttp_client: AiohttpClient, settings: Settings, providers: list[Provider]) -> Client:
         app = create_app(settings, providers=providers)
-        app[PATIENCE] = 0.3
+        app[PATIENCE] = SECONDS
         return await aiohttp_client(app, headers={"X-API-Key": "key-a"})
 
     async def test_a_client_that_takes_nothing_of_a_download_is_cut_off(self, client: Client) -> None:
@@ -65,17 +68,21 @@ class TestWithLittlePatience:
         reader, writer = await asked(client, await large(client))
         assert client.server.runner is not None and client.server.runner.server is not None
         await client.get("/healthz", headers={"Connection": "close"})
-        async with asyncio.timeout(20):
-            while client.server.runner.server.connections:
-                await asyncio.sleep(0.02)
-        assert await all_of(reader) < SIZE
-        writer.close()
+        try:
+            async with asyncio.timeout(20):
+                while client.server.runner.server.connections:
+                    await asyncio.sleep(0.02)
+            assert await all_of(reader) < SIZE
+        finally:
+            writer.close()
 
     async def test_a_client_that_takes_its_time_gets_all_of_it(self, client: Client) -> None:
         """However long that is: only when it takes nothing at all is it cut off."""
         reader, writer = await asked(client, await large(client))
         loop = asyncio.get_running_loop()
         began = loop.time()
-        assert await all_of(reader, pause=0.002) > SIZE
-        assert loop.time() - began > 0.3
-        writer.close()
+        try:
+            assert await all_of(reader, pause=PAUSE) > SIZE
+        finally:
+            writer.close()
+        assert loop.time() - began > SECONDS

@@ -55,7 +55,9 @@ def naming(ids: Ids) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("GET", "/destination-types"): nothing,
         ("GET", "/account"): nothing,
         ("GET", "/healthz"): nothing,
+        ("HEAD", "/healthz"): nothing,
         ("GET", "/readyz"): nothing,
+        ("HEAD", "/readyz"): nothing,
         ("GET", "/openapi.json"): nothing,
     }
 

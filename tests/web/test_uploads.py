@@ -15,7 +15,9 @@ from aiohttp import web
 
 from consignee.settings import LimitsSettings, Settings
 from consignee.web import create_app
+from consignee.web.errors import BadRequest
 from consignee.web.server import Runner
+from consignee.web.uploads import Pace
 
 from .conftest import Client, Start, collected, form
 from .test_server import serving
@@ -132,7 +134,7 @@ async def test_a_body_without_its_last_boundary_is_refused(client: Client, incom
 
 
 async def test_a_body_that_stands_still_is_given_up(start: Start, settings: Settings, incoming: Path) -> None:
-    client = await start(replace(settings, limits=LimitsSettings(body_timeout=0.3)))
+    client = await start(replace(settings, limits=LimitsSettings(body_timeout=1.5)))
     collection = await collected(client)
     reader, writer = await dialled(client)
     writer.write(head(client, collection, b"Content-Length: 10000000") + BEGUN % b"a" + b"content")
@@ -143,7 +145,7 @@ async def test_a_body_that_stands_still_is_given_up(start: Start, settings: Sett
 
 
 async def test_a_body_may_take_longer_than_that_as_long_as_it_goes_on(start: Start, settings: Settings) -> None:
-    client = await start(replace(settings, limits=LimitsSettings(body_timeout=1)))
+    client = await start(replace(settings, limits=LimitsSettings(body_timeout=1, upload_bytes_per_second=0)))
     collection = await collected(client)
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -156,6 +158,35 @@ async def test_a_body_may_take_longer_than_that_as_long_as_it_goes_on(start: Sta
     headers = {"Content-Type": "multipart/form-data; boundary=XX"}
     response = await client.post(f"{collection}/results", data=slowly(), headers=headers)
     assert (response.status, (await response.json())["result"]["files"][0]["size"]) == (200, 8)
+
+
+async def test_a_body_that_drips_is_given_up(start: Start, settings: Settings, incoming: Path) -> None:
+    """It holds a place that others wait for, however short each wait is."""
+    client = await start(replace(settings, limits=LimitsSettings(body_timeout=1)))
+    collection = await collected(client)
+    reader, writer = await dialled(client)
+    writer.write(head(client, collection, b"Content-Length: 10000000") + BEGUN % b"a" + b"content")
+    answered = asyncio.create_task(status_of(reader))
+    while not answered.done():
+        writer.write(b"x")
+        await asyncio.wait([answered], timeout=0.05)
+    assert await answered == 408
+    assert b"request_timeout" in await reader.readuntil(b"}")
+    writer.close()
+    await emptied(incoming)
+
+
+def test_the_rate_of_a_body_counts_anew_from_time_to_time() -> None:
+    """Nobody can send much at once, and then hold the place for as long as that would have lasted."""
+    pace = Pace(LimitsSettings(body_timeout=10, upload_bytes_per_second=1000))
+    pace.note(10**9, 29.9)
+    pace.note(0, 0.1)
+    pace.note(29_999, 29.9)
+    pace.note(1, 0.1)
+    pace.note(29_000, 29.9)
+    with pytest.raises(BadRequest, match="less than 1000 bytes a second") as caught:
+        pace.note(999, 0.1)
+    assert caught.value.code == "request_timeout"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ A backup is a tar archive. Its members, in this order:
 
     store/KIND.jsonl       the documents of a kind
     spool/TOKEN/NUMBER     the files of the result sets that those documents name
-    manifest.json          format, version, time, and of each member before it the size and the SHA-256
+    manifest.json          format, version, time, of each member before it the size and the SHA-256, and what is missing
     SEAL                   the SHA-256 of all bytes of the archive before this member
 """
 

@@ -21,11 +21,14 @@ TRAILER: Final = 2 * BLOCK + len(_END)
 
 @dataclass(frozen=True)
 class Source:
-    """A member to be: exactly `size` bytes from the beginning of what `open` opens, which is closed again."""
+    """A member to be: exactly `size` bytes from the beginning of what `open` opens, which is closed again.
+
+    If it returns None, the member is left out, and the manifest names it as missing.
+    """
 
     name: str
     size: int
-    open: Callable[[], BinaryIO]
+    open: Callable[[], BinaryIO | None]
 
 
 def archived(sources: Iterable[Source], about: Mapping[str, Any]) -> Iterator[bytes]:
@@ -46,31 +49,38 @@ def trailer(digest: str) -> bytes:
 
 
 def _content(sources: Iterable[Source], about: Mapping[str, Any]) -> Iterator[bytes]:
-    members = []
+    members, missing = [], list[str]()
     for source in sources:
+        if (file := _opened(source)) is None:
+            missing.append(source.name)
+            continue
         digest = hashlib.sha256()
-        yield _header(source.name, source.size)
-        for piece in _pieces(source):
-            digest.update(piece)
-            yield piece
+        with file:
+            yield _header(source.name, source.size)
+            for piece in _pieces(file, source):
+                digest.update(piece)
+                yield piece
         if padding := _padding(source.size):
             yield padding
         members.append({"name": source.name, "size": source.size, "sha256": digest.hexdigest()})
-    manifest = json.dumps({"format": FORMAT, **about, "members": members}, indent=1).encode()
-    yield _member(MANIFEST, manifest)
+    manifest = {"format": FORMAT, **about, "members": members, "missing": missing}
+    yield _member(MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
-def _pieces(source: Source) -> Iterator[bytes]:
+def _opened(source: Source) -> BinaryIO | None:
     try:
-        file, left = source.open(), source.size
+        return source.open()
     except OSError as error:
         raise StoreError(f"{source.name} could not be backed up: {error.strerror}") from error
-    with file:
-        while left:
-            if not (piece := file.read(min(left, PIECE))):
-                raise StoreError(f"{source.name} could not be backed up: it lacks {left} of {source.size} bytes")
-            left -= len(piece)
-            yield piece
+
+
+def _pieces(file: BinaryIO, source: Source) -> Iterator[bytes]:
+    left = source.size
+    while left:
+        if not (piece := file.read(min(left, PIECE))):
+            raise StoreError(f"{source.name} could not be backed up: it lacks {left} of {source.size} bytes")
+        left -= len(piece)
+        yield piece
 
 
 def _member(name: str, content: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """What goes into a backup: the logs as they are between two commits, and the files of the result sets in them."""
 
 import contextlib
-import errno
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -37,10 +36,11 @@ class _Log:
 
 @asynccontextmanager
 async def backed_up(store: Store, *, spool: Path | None, version: str, now: datetime) -> AsyncIterator[Iterator[bytes]]:
-    """Yield the pieces of a backup of an open store as it is now; they block, and may be read while it is written to.
+    """Yield the pieces of a backup of an open store as it is now; they block.
 
-    With a `spool`, they hold the files of its result sets too: nothing may be removed there until the block ends. Raises
-    StoreError, also while they are read.
+    They may be read while the store is written to, and after it is closed. With a `spool`, they hold the files of its result sets
+    too, except those that are gone, or not as long as they were, when it is their turn. Raises StoreError, also while they are
+    read.
     """
     if not isinstance(store, JsonFileStore):
         raise StoreError("only a store in files can be backed up")
@@ -63,12 +63,16 @@ def _sources(logs: dict[str, _Log], spool: Path | None) -> Iterator[Source]:
                 yield Source(f"spool/{token}/{number}", size, partial(_open_whole, path, size))
 
 
-def _open_whole(path: Path, size: int) -> BinaryIO:
-    file = path.open("rb")
-    if (there := os.fstat(file.fileno()).st_size) != size:
-        file.close()
-        raise OSError(errno.EIO, f"it has {there} bytes, not the {size} that were handed over")
-    return file
+def _open_whole(path: Path, size: int) -> BinaryIO | None:
+    """One file that is lost must not be the end of every backup for as long as its result set is known."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return None
+    if os.fstat(file.fileno()).st_size == size:
+        return file
+    file.close()
+    return None
 
 
 def _result_sets(log: _Log) -> dict[tuple[str, str], tuple[str, _Sizes]]:

@@ -21,12 +21,30 @@ _SPOOLED: Final = re.compile(r"spool/([0-9a-f]{1,64})/(0|[1-9][0-9]{0,8})")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup says of itself; `members` are sizes and SHA-256 by name, in order."""
+    """What a backup says of itself; `members` are sizes and SHA-256 by name, in order, `missing` the names of lost files."""
 
     created_at: str
     version: str
     files: bool
     members: Mapping[str, tuple[int, str]]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def content(self) -> str:
+        """What is in it, in words."""
+        files = sum(name.startswith("spool/") for name in self.members)
+        kept = f"{files} files of result sets" if self.files else "no files of result sets"
+        return f"the documents, and {kept}, as at {self.created_at}"
+
+    @property
+    def lack(self) -> str | None:
+        """What should be in it and is not, in words."""
+        if not self.missing:
+            return None
+        return (
+            f"{len(self.missing)} files of result sets are missing in it, {self.missing[0]} the first: they were gone, or not "
+            "as they had been handed over; what is still to be delivered of them can't be"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +77,8 @@ def read_manifest(path: Path) -> Manifest:
         if content["format"] != FORMAT:
             raise BackupUnusable(f"{path} was written by another version of consignee (format {content['format']})")
         members = {one["name"]: (int(one["size"]), str(one["sha256"])) for one in content["members"]}
-        return Manifest(str(content["created_at"]), str(content["consignee"]), bool(content["files"]), members)
+        missing = tuple(map(str, content.get("missing", ())))
+        return Manifest(str(content["created_at"]), str(content["consignee"]), bool(content["files"]), members, missing)
     except (tarfile.TarError, ValueError, KeyError, TypeError):
         raise BackupUnusable(_NOT_WHOLE.format(path)) from None
 
@@ -90,15 +109,15 @@ def members_of(path: Path, manifest: Manifest) -> Iterator[Member]:
                     raise BackupUnusable(_NOT_WHOLE.format(path))
                 file = archive.extractfile(info)
                 assert file is not None
-                yield Member(_place(name, path), _checked(file, sha256, path))
+                yield Member(_place(name, path, files=manifest.files), _checked(file, sha256, path))
     except tarfile.TarError:
         raise BackupUnusable(_NOT_WHOLE.format(path)) from None
 
 
-def _place(name: str, path: Path) -> tuple[str, ...]:
+def _place(name: str, path: Path, *, files: bool) -> tuple[str, ...]:
     if (stored := _STORED.fullmatch(name)) and is_kind(stored[1]):
         return "store", stored[1]
-    if spooled := _SPOOLED.fullmatch(name):
+    if files and (spooled := _SPOOLED.fullmatch(name)):
         return "spool", spooled[1], spooled[2]
     raise BackupUnusable(f"{path} holds {name!r}, which does not belong into a backup; nothing was restored")
 

@@ -11,10 +11,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore, and say what is there now, and what is still needed."""
     settings = load_settings(arguments.config)
     restored = asyncio.run(restore(arguments.file, settings))
-    manifest = restored.manifest
-    files = sum(name.startswith("spool/") for name in manifest.members)
-    kept = f"{files} files of result sets" if manifest.files else "no files of result sets"
-    print(f"restored to {settings.store.path}: the documents, and {kept}, as at {manifest.created_at}")
+    print(f"restored to {settings.store.path}: {restored.manifest.content}")
+    if restored.manifest.lack:
+        print(restored.manifest.lack)
     if restored.keys:
-        print(f"The service starts only with the sealing key that belongs to them: {' or '.join(restored.keys)}")
+        print(f"The service starts only with the sealing key that belongs to them: {' and '.join(restored.keys)}")
     return 0

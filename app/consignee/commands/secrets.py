@@ -5,14 +5,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
 from consignee.control import is_served, socket_path
 from consignee.errors import ConsigneeError, SettingsError
-from consignee.opening import open_store
+from consignee.opening import open_store, require_store
 from consignee.rotation import KeyUse, Making, Rotation
 from consignee.sealing_key import load_sealer
 from consignee.settings import Settings, load_settings
@@ -84,7 +83,7 @@ class _Remote:
 @asynccontextmanager
 async def reached(settings: Settings) -> AsyncIterator[Rotation | _Remote]:
     """Yield the rotation of the running server's keys, or of those of a store that nobody has open; raises StoreUnusable."""
-    Path(settings.store.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_store(settings)
     with socket_path(settings.store.path) as path:
         if is_served(path):
             connector = aiohttp.UnixConnector(path=path)

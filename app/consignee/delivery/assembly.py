@@ -23,7 +23,7 @@ from consignee.delivery.outcomes import Surroundings
 from consignee.delivery.results import ResultSets
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.sending import Errand, Places, is_same_way, share_of
-from consignee.delivery.spool import Spool, spool_directory
+from consignee.delivery.spool import SPOOLS, Spool, spool_directory
 from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
@@ -40,7 +40,6 @@ from consignee.settings import Settings
 
 WEBHOOKS_AT_ONCE: Final = 2
 """To one collection's webhook."""
-SPOOLS: Final = "spools"
 _HOUR: Final = 3600.0
 
 
@@ -89,7 +88,7 @@ class Assembly:
         self.destinations.works_again.append(self.conditions.succeeded)
         self.destinations.deleted.append(self.dispatch.destination_deleted)
         self.collections.deleted.append(self.dispatch.collection_deleted)
-        self.destinations.renewals[states.KIND] = self.queue.renew
+        self.destinations.renewals[states.KIND] = self._renew
         await self.spool.open()
         await self._claim_spool()
         for part in (self.queue, self.messages, self.conditions, self.results):
@@ -99,6 +98,10 @@ class Assembly:
         """Let outcomes be saved, and go of the spool."""
         await self.courier.close()
         await self.spool.close()
+
+    async def _renew(self, account: str, id: str) -> None:  # noqa: A002
+        self.courier.renew(account, id)
+        await self.queue.renew(account, id)
 
     async def _claim_spool(self) -> None:
         """Make sure that the files in the spool are this store's: those that no result set names are removed."""

@@ -53,6 +53,11 @@ class Courier:
         tracking = self._under_way.get((job.account, job.id))
         return tracking.progress if tracking else None
 
+    def renew(self, account: str, id: str) -> None:  # noqa: A002
+        """Have what the attempt at a job knows sealed with the key that seals now."""
+        if tracking := self._under_way.get((account, id)):
+            tracking.renew(self._around.sealer)
+
     async def work(self, job: Job) -> None:
         """Make one attempt and save its outcome; raises LeaseLost, StoreError. Cancelled before that, it gives the job back."""
         place, tracking = (job.account, job.id), Tracking(self._queue, job)

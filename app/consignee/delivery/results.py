@@ -15,12 +15,12 @@ from consignee.delivery.counters import KIND as COUNTERS
 from consignee.delivery.counters import Counters, number_of
 from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.delivery import KIND as DELIVERIES
-from consignee.delivery.ending import to_its_end
 from consignee.delivery.intake import Intake
 from consignee.delivery.period import read_period
 from consignee.delivery.result_set import KIND, MANIFEST, ResultSet, document_id, from_document, to_data
 from consignee.delivery.spool import Spool
 from consignee.delivery.strays import Place, remove, without_collection, without_result_set
+from consignee.ending import to_its_end
 from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError
 from consignee.store import Document, Store
 from consignee.store.documents import fetch

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Container, Iterable
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Final
 
 from consignee.body import FileBody
 from consignee.delivery.file_names import Names
@@ -26,9 +27,12 @@ from consignee.store.directory import take_lock
 from consignee.store.disk import fsync_directory, make_directory, write_durably
 from consignee.store.private import require_private, require_private_tree
 
-__all__ = ["Intake", "Spool", "SpooledFile", "spool_directory"]
+__all__ = ["SPOOLS", "Intake", "Spool", "SpooledFile", "spool_directory"]
 
 logger = logging.getLogger(__name__)
+
+SPOOLS: Final = "spools"
+"""One document, `own`: the id of the spool that holds the store's files, as it is in the spool's file `owner`."""
 
 _TOKEN = re.compile(r"[0-9a-f]+")
 

@@ -4,13 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from consignee.body import Body
-from consignee.delivery.delivery import Delivery, Progress
+from consignee.delivery.delivery import KIND, Delivery, Progress
 from consignee.errors import StoreError
 from consignee.providers.base import Checkpoint
 from consignee.queue import Job, LeaseLost, Queue
+from consignee.sealed import resealed
 from consignee.secret import Sealer, Secret
 
 PERIOD: Final = 0.5
@@ -44,9 +46,22 @@ class Tracking:
         needed = self._changes
         async with self._saving:
             if self._saved < needed:
-                covered = self._changes
+                covered, sent = self._changes, self.delivery.checkpoints
                 self.job = await self._queue.extend(self.job, self.delivery.to_data())
                 self._saved = covered
+                self._take_over(sent)
+
+    def _take_over(self, sent: Mapping[str, str]) -> None:
+        """What was saved in place of these checkpoints is sealed with the key that seals now."""
+        saved: Mapping[str, str] = self.job.data["checkpoints"]
+        latest = self.delivery.checkpoints
+        kept = {index: saved.get(index, text) if sent.get(index) == text else text for index, text in latest.items()}
+        self.delivery = replace(self.delivery, checkpoints=kept)
+
+    def renew(self, sealer: Sealer) -> None:
+        """Have the checkpoints sealed with the key that seals now, before the one that sealed them is forgotten."""
+        anew = resealed(KIND, self.job.account, self.job.id, {"data": self.delivery.to_data()}, sealer)
+        self.delivery = replace(self.delivery, checkpoints=anew["data"]["checkpoints"])
 
     @asynccontextmanager
     async def saved_now_and_then(self) -> AsyncIterator[None]:

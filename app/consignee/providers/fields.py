@@ -1,7 +1,6 @@
 """The fields of a destination, described once: validation, redaction, `GET /destination-types` and forms follow from here."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
@@ -19,6 +18,8 @@ _MESSAGES: Final[dict[str, Any]] = {
     "invalid_utf8": "must be valid UTF-8",
 }
 NAME_LENGTH: Final = 200
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROLS_IN_LINES: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _TRUE: Final = frozenset({"true", "1"})
 _FALSE: Final = frozenset({"false", "0"})
 
@@ -29,8 +30,7 @@ def text_problem(value: str, *, multiline: bool = False) -> str | None:
         value.encode()
     except UnicodeEncodeError:
         return "must be valid Unicode, without lone surrogates"
-    allowed = "\r\n\t" if multiline else ""
-    if any(unicodedata.category(character) == "Cc" and character not in allowed for character in value):
+    if (_CONTROLS_IN_LINES if multiline else _CONTROLS).search(value):
         return "must not contain control characters"
     return None
 

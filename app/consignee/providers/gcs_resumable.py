@@ -101,6 +101,7 @@ class ResumableUpload:
             with suppress(ProviderFailure):
                 await self._sessions.cancel(session)
             await self._checkpoint.save({})
+            await self._body.verify()
             raise ProviderError("The storage did not receive the file as it was sent.") from None
 
     async def _send_all(self, session: Secret, offset: int | None) -> Mapping[str, Any]:
@@ -111,9 +112,10 @@ class ResumableUpload:
                 progress = await self._step(session, offset)
             except ProviderFailure as failure:
                 failed += 1
-                if not failure.transient or failed >= self._parts.tries:
+                wait = max(min(self._parts.pause * 2 ** (failed - 1), LONGEST_PAUSE), failure.retry_after or 0.0)
+                if not failure.transient or failed >= self._parts.tries or wait > LONGEST_PAUSE:
                     raise
-                await self._pause(failed, failure)
+                await asyncio.sleep(wait)
                 offset = None
                 continue
             if progress.made is not None:
@@ -132,7 +134,3 @@ class ResumableUpload:
         if progress.made is None and not least < progress.kept < self._body.length:
             raise ProviderError("The storage did not keep what was sent.")
         return progress
-
-    async def _pause(self, failed: int, failure: ProviderFailure) -> None:
-        pause = self._parts.pause * 2 ** (failed - 1)
-        await asyncio.sleep(min(max(pause, failure.retry_after or 0.0), LONGEST_PAUSE))

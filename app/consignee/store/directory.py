@@ -21,8 +21,8 @@ from consignee.store.reserve import Reserve
 logger = logging.getLogger(__name__)
 
 _LINES_AT_ONCE = 1000
-RESTORING: Final = "restoring"
-"""The directory of a backup that is being restored here: as long as it is there, not all of it is."""
+RESTORING: Final = "restoring/spool.json"
+"""The note of a backup that is being restored here: as long as it is there, not all of it is."""
 
 
 class Directory:

@@ -26,7 +26,7 @@ class Reserve:
         return self.held
 
     def _taken(self) -> bool:
-        fd = open_private(self._path, os.O_WRONLY)
+        fd = open_private(self._path, os.O_RDWR)  # some file systems must read to set room aside
         try:
             allocate(fd, self._size)
         except OSError:

@@ -21,16 +21,18 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BYTES_PER_TOKEN: Final = 4096
+"""Of a body that is parsed: they cost as much as a request."""
 _LOG_EVERY: Final = 10.0
 """Seconds between two lines that say how many were turned away."""
 
 
 class Places:
-    """So many requests at once, and of those at most `each` for one account."""
+    """So many requests at once, and for each account at most that `share` of those that the others leave."""
 
-    def __init__(self, most: int, *, each: int) -> None:
+    def __init__(self, most: int, *, share: float) -> None:
         self._most = most
-        self._each = each
+        self._share = share
         self._taken = 0
         self._of_account: Counter[str] = Counter()
 
@@ -48,10 +50,12 @@ class Places:
             self._give_back(place.account)
 
     def take(self, account: str) -> None:
-        """Count a place as this account's; raises Busy if it has too many."""
-        if self._of_account[account] >= self._each:
-            raise Busy(f"This account has {self._each} requests under way: come back when some of them have ended.")
-        self._of_account[account] += 1
+        """Count a place, which is held already, as this account's; raises Busy if it has too many."""
+        own = self._of_account.get(account, 0)
+        others = self._taken - own - 1
+        if own >= max(1, int(self._share * (self._most - others))):
+            raise Busy(f"This account has {own} requests under way: come back when some of them have ended.")
+        self._of_account[account] = own + 1
 
     def _give_back(self, account: str | None) -> None:
         if account is None:
@@ -91,8 +95,8 @@ class Admission:
         self._exempt = exempt
         self._long = long
         self._clock = clock
-        self._quick_places = _places(limits.requests_in_flight, limits.account_share)
-        self._long_places = _places(limits.streams_in_flight, limits.account_share)
+        self._quick_places = Places(limits.requests_in_flight, share=limits.account_share)
+        self._long_places = Places(limits.streams_in_flight, share=limits.account_share)
         self._requests = Rates(
             "requests",
             what="requests",
@@ -125,6 +129,12 @@ class Admission:
             place.give(account)
             await self._rounds.turn(account)
 
+    def charge(self, request: web.Request, size: int) -> None:
+        """Count so many bytes of a body, which is going to be parsed, like requests of its account; raises RateLimited."""
+        account, cost = request[PLACE].account, size // BYTES_PER_TOKEN
+        if account is not None and cost:
+            request[QUOTA] = self._requests.owe(account, cost=cost)
+
     def unknown(self, request: web.Request) -> None:
         """Count a request without a known key against the address that it is from; raises RateLimited."""
         self._wrong_keys.take(network_of(request.remote))
@@ -135,10 +145,6 @@ class Admission:
         if self._clock() >= self._log_at:
             log.warning("turned away for want of a place: %d requests", self._turned_away)
             self._turned_away, self._log_at = 0, self._clock() + _LOG_EVERY
-
-
-def _places(most: int, share: float) -> Places:
-    return Places(most, each=max(1, int(most * share)))
 
 
 @web.middleware

@@ -8,16 +8,24 @@ from aiohttp import web
 from consignee.accounts import Accounts
 from consignee.errors import InvalidRequest
 from consignee.web.bodies import read_query
-from consignee.web.errors import BadRequest
+from consignee.web.errors import BadRequest, Refused
 from consignee.web.keys import ADMISSION, AUTHENTICATE, Authenticate
 
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 async def account_of(request: web.Request) -> str:
-    """Return the account's name, as the application's own `authenticate` says; raises BadRequest, RateLimited, Busy."""
-    account: str | None = await request.config_dict[AUTHENTICATE](request)
+    """Return the account's name, as the application's own `authenticate` says.
+
+    Raises BadRequest, RateLimited, Busy, and Refused for a web.HTTPException of `authenticate`.
+    """
     admission = request.config_dict[ADMISSION]
+    try:
+        account: str | None = await request.config_dict[AUTHENTICATE](request)
+    except web.HTTPException as error:
+        if error.status == web.HTTPUnauthorized.status_code:
+            admission.unknown(request)
+        raise Refused(error) from error
     if not account:
         admission.unknown(request)
         raise BadRequest("unauthorized", "The API key is missing or unknown.")

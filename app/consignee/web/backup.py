@@ -8,7 +8,7 @@ from aiohttp import web
 
 from consignee import __version__
 from consignee.backups.snapshot import backed_up
-from consignee.delivery.ending import to_its_end
+from consignee.ending import to_its_end
 from consignee.web.keys import DESTINATIONS
 from consignee.web.streams import finish, write
 

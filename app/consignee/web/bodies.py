@@ -5,20 +5,21 @@ import codecs
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from consignee.clock import timestamp
 from consignee.errors import InvalidRequest
 from consignee.providers.fields import text_problem
 from consignee.settings import LimitsSettings
 from consignee.web.errors import BadRequest
-from consignee.web.keys import DESTINATIONS, SETTINGS
+from consignee.web.keys import ADMISSION, DESTINATIONS, PLACE, SETTINGS
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -26,7 +27,8 @@ Parse = Callable[[str, LimitsSettings], dict[str, Any]]
 _DEPTH: Final = LimitsSettings.json_depth
 _DIGITS: Final = 400
 _NAMED: Final = 20
-"""How many repeated fields are named in an answer."""
+"""How many wrong fields of one sort are named in an answer."""
+_LONGEST_NAME: Final = 64
 
 
 async def read_fields(request: web.Request, *, required: bool = True) -> dict[str, Any]:
@@ -35,7 +37,10 @@ async def read_fields(request: web.Request, *, required: bool = True) -> dict[st
         return {}
     parse = _parser(request)
     limits = request.config_dict[SETTINGS].limits
-    fields = parse(_text(await _read(request, limits)), limits)
+    body = await _read(request, limits)
+    if PLACE in request:
+        request.config_dict[ADMISSION].charge(request, len(body))
+    fields = parse(_text(body), limits)
     destinations = request.config_dict.get(DESTINATIONS)
     multiline = destinations.catalog.multiline if destinations else ()
     check_strings(fields, multiline=multiline, depth=limits.json_depth)
@@ -43,8 +48,8 @@ async def read_fields(request: web.Request, *, required: bool = True) -> dict[st
 
 
 async def ask_for_body(request: web.Request) -> None:
-    """Answer `Expect: 100-continue`; other expectations are ignored, as RFC 9110 allows."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
+    """Answer `Expect: 100-continue`; other expectations, and all of HTTP/1.0, are ignored, as RFC 9110 allows."""
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
         with suppress(ConnectionError):  # that the client has gone shows when the body is read
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -148,8 +153,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _twice(names: list[str]) -> NoReturn:
-    repeated = [shown(name) for name, times in Counter(names).items() if times > 1]
-    raise InvalidRequest({name: ["is given more than once"] for name in sorted(repeated[:_NAMED])})
+    repeated = islice((name for name, times in Counter(names).items() if times > 1), _NAMED)
+    raise InvalidRequest({name: ["is given more than once"] for name in sorted(map(shown, repeated))})
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -172,8 +177,9 @@ def _float(text: str) -> float:
 def _parse_form(text: str, limits: LimitsSettings) -> dict[str, Any]:
     pairs = _pairs(text, most=limits.form_fields)
     fields = dict(pairs)
-    if bracketed := sorted({shown(name) for name in fields if "[" in name or "]" in name}):
-        raise InvalidRequest({name: ["brackets are not understood: send a plain name"] for name in bracketed})
+    if bracketed := [*islice((name for name in fields if "[" in name or "]" in name), _NAMED)]:
+        problem = "brackets are not understood: send a plain name"
+        raise InvalidRequest({name: [problem] for name in sorted(map(shown, bracketed))})
     if len(fields) < len(pairs):
         _twice([name for name, _ in pairs])
     return fields
@@ -200,26 +206,27 @@ def check_strings(fields: Mapping[str, Any], *, multiline: Collection[str] = (),
     """
     errors: dict[str, list[str]] = {}
     for name, value in fields.items():
-        if found := next(_problems([name, value], depth + 1, multiline=name in multiline), None):
+        if found := _problem([name, value], depth + 1, multiline=name in multiline):
             errors[shown(name)] = [found]
+        if len(errors) == _NAMED:
+            break
     if errors:
         raise InvalidRequest(errors)
 
 
-def _problems(value: object, depth: int, *, multiline: bool) -> Iterator[str]:
+def _problem(value: object, depth: int, *, multiline: bool) -> str | None:
     if depth == 0:
-        yield "is nested too deeply"
-    elif isinstance(value, str):
-        if problem := text_problem(value, multiline=multiline):
-            yield problem
-    elif isinstance(value, Mapping):
-        yield from _problems([*value, *value.values()], depth, multiline=multiline)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _problems(item, depth - 1, multiline=multiline)
+        return "is nested too deeply"
+    if isinstance(value, str):
+        return text_problem(value, multiline=multiline)
+    items = [*value, *value.values()] if isinstance(value, dict) else value
+    if isinstance(items, list):
+        for item in items:
+            if found := _problem(item, depth - 1, multiline=multiline):
+                return found
+    return None
 
 
 def shown(name: str) -> str:
     """Return a field's name as it can be answered: without what makes it unfit, and not longer than names are."""
-    safe = "".join(character for character in name if text_problem(character) is None)
-    return safe[:64]
+    return "".join(character for character in name[:_LONGEST_NAME] if text_problem(character) is None)

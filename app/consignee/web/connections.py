@@ -2,7 +2,9 @@
 
 import logging
 import resource
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -98,6 +100,27 @@ class Connections:
     def _crowds(self, connection: Connection) -> tuple[_Crowd, ...]:
         address = self._addresses.get(connection)
         return () if address is None else (self._all, self._of_address[address])
+
+
+@dataclass
+class Refusals:
+    """Lets those who are refused wait for the answer as soon as they are many, for not everybody heeds a Retry-After.
+
+    What is refused `at_once` is; then it is so many `per_second`, and none waits for more than `longest` seconds.
+    """
+
+    per_second: float = 200
+    at_once: int = 100
+    longest: float = 2.0
+    clock: Callable[[], float] = time.monotonic
+    _until: float = float("-inf")
+    """When all that was refused so far would have been, one by one."""
+
+    def wait(self) -> float:
+        """Count one more, and return after how many seconds it is to be answered."""
+        now, ahead = self.clock(), self.at_once / self.per_second
+        self._until = min(max(self._until, now) + 1 / self.per_second, now + ahead + self.longest)
+        return max(0.0, self._until - now - ahead)
 
 
 def allow_files(connections: int) -> int:

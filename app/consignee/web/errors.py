@@ -14,7 +14,7 @@ from consignee.errors import (
     VerificationFailed,
 )
 from consignee.web import answers
-from consignee.web.keys import BEGUN, HELD_BACK, QUOTA, TRACE_ID
+from consignee.web.keys import BEGUN, QUOTA, TRACE_ID
 from consignee.web.streams import cut_off
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,17 @@ RETRY_AFTER: Final = 5
 SOON: Final = 1
 """Seconds after which to come back when the service is unavailable, and when it only has too much to do."""
 
+_HOSTS: Final[Mapping[int, str]] = {
+    401: "unauthorized",
+    403: "unauthorized",
+    404: "not_found",
+    429: "rate_limited",
+}
+"""The codes of what the application around this one refuses; others are `invalid_request`, and from 500 `unavailable`."""
+
 FULL: Final = "There is no room left on the service's disk; nothing was changed. Reading and deleting still work."
+
+_OF_BODY: Final = frozenset({"Content-Type", "Content-Length"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,6 +69,14 @@ class BadRequest(ConsigneeError):
         self.code = code  # type: ignore[misc]
 
 
+class Refused(Exception):
+    """What the application around this one answers in place of an account; only its own `authenticate` can."""
+
+    def __init__(self, answer: web.HTTPException) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer whatever a handler raises as JSON, and never with more than it may say; one that has begun is cut off."""
@@ -74,6 +92,8 @@ async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse
 def _answered(error: Exception, request: web.Request) -> web.Response:
     if isinstance(error, ConsigneeError):
         return answer(error, request)
+    if isinstance(error, Refused):
+        return _closing(_from_host(error.answer), request)
     return from_http(error) if isinstance(error, web.HTTPException) else internal(error, request)
 
 
@@ -98,7 +118,6 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
     if error.code == "internal_error":
         return internal(error, request)
     if isinstance(error, Busy):
-        request[HELD_BACK] = SOON
         return _closing(unavailable(str(error), retry_after=SOON), request)
     if error.code == "unavailable":
         log.error("%s", error, extra={"trace_id": request[TRACE_ID]})
@@ -124,7 +143,7 @@ def _retry_after(error: ConsigneeError, request: web.Request) -> int | None:
     if not isinstance(error, RateLimited):
         return None
     if error.quota is not None:
-        request[QUOTA], request[HELD_BACK] = error.quota, error.retry_after
+        request[QUOTA] = error.quota
     return error.retry_after
 
 
@@ -135,6 +154,18 @@ def from_http(error: web.HTTPException) -> web.Response:
     if error.status == 413:
         return answers.failure(413, "payload_too_large", "The body is too large.")
     return answers.failure(400, "invalid_request", "The request is not understood.")
+
+
+def _from_host(error: web.HTTPException) -> web.Response:
+    """What it raised, with its status, headers and cookies; a refusal has our envelope, a redirect no body."""
+    if error.status < 400:
+        response = web.Response(status=error.status, reason=error.reason)
+    else:
+        code = _HOSTS.get(error.status, "invalid_request" if error.status < 500 else "unavailable")
+        response = answers.failure(error.status, code, error.reason)
+    response.headers.extend((name, value) for name, value in error.headers.items() if name not in _OF_BODY)
+    response.cookies.update(error.cookies)
+    return response
 
 
 def internal(error: BaseException, request: web.BaseRequest) -> web.Response:

@@ -39,7 +39,5 @@ TRACE_ID = web.RequestKey("TRACE_ID", str)
 PLACE: "web.RequestKey[Place]" = web.RequestKey("PLACE")
 QUOTA: web.RequestKey[Quota | None] = web.RequestKey("QUOTA")
 """What a rate leaves to the one who asks."""
-HELD_BACK = web.RequestKey("HELD_BACK", int)
-"""Seconds for which the one who was refused is not listened to, for not everybody heeds a Retry-After."""
 BEGUN = web.RequestKey("BEGUN", web.StreamResponse)
 """The answer to the request, from when its headers go out."""

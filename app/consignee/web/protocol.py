@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from random import SystemRandom
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiohttp import StreamReader, web
@@ -14,14 +13,12 @@ from aiohttp.web_protocol import _ErrInfo
 
 from consignee.web import answers
 from consignee.web.admission import network_of
-from consignee.web.connections import Connections
+from consignee.web.connections import Connections, Refusals
 from consignee.web.errors import SOON, internal, unavailable
 from consignee.web.framing import problem
-from consignee.web.keys import HELD_BACK
 
 log = logging.getLogger(__name__)
 
-_LONGEST_HOLD: Final = 5.0
 _MALFORMED: Final = "The request is not well-formed HTTP."
 _LARGE: Final = "The request's line or headers are too large."
 _LATE: Final = "The request's headers did not arrive in time."
@@ -36,8 +33,7 @@ class Terms:
     head_seconds: float
     head_bytes: int
     answer_seconds: float
-    part: Callable[[], float] = lambda: SystemRandom().uniform(0.5, 1)
-    """By chance, how much of the time that is told to those who are refused they are not listened to."""
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 class _Refused(BadHttpMessage):
@@ -79,7 +75,6 @@ class Connection(web.RequestHandler):
         self._refused = False
         self._late = _Timer(self._loop)
         self._untaken = _Timer(self._loop)
-        self._held = _Timer(self._loop)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and begin to wait for a request."""
@@ -95,9 +90,24 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget it."""
         self._terms.connections.closed(self)
-        for timer in (self._late, self._untaken, self._held):
+        for timer in (self._late, self._untaken):
             timer.cancel()
         super().connection_lost(exc)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a request is not answered yet, or its answer is not taken."""
+        waits = self._waiter is not None and not self._waiter.done()
+        return not waits or (self._line is not None and self._line.get_write_buffer_size() > 0)
+
+    async def start(self) -> None:
+        """Answer requests; when there is to be none any more, the client has to take what lies here for it, or it is cut off."""
+        try:
+            await super().start()
+        finally:
+            self._terms.connections.waits(self)
+            if self._line is not None and self._line.get_write_buffer_size():
+                self._untaken.start(self._terms.answer_seconds, self._end)
 
     def make_room(self) -> None:
         """End, for another is to come in its place."""
@@ -155,19 +165,14 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer; then it waits for the next request, unless that is there already."""
         try:
+            if resp.status in (429, 503):
+                # Refusing a crowd must not take all the time there is; whoever else comes this way is not held up.
+                self._terms.connections.waits(self)
+                await asyncio.sleep(self._terms.refusals.wait())
             return await super().finish_response(request, resp, start_time)
         finally:
             if not self._messages:
                 self._terms.connections.waits(self)
-            self._hold_back(request.get(HELD_BACK, 0))
-
-    def _hold_back(self, seconds: float) -> None:
-        """Read nothing for a while; what is here already is still answered."""
-        if seconds and self._line is not None and not self._line.is_closing():
-            self._line.pause_reading()
-            self._held.cancel()
-            # Of a crowd that was refused at once, not all come back at once.
-            self._held.start(min(seconds, _LONGEST_HOLD) * self._terms.part(), self._line.resume_reading)
 
     def handle_error(
         self,
@@ -196,7 +201,9 @@ class Connection(web.RequestHandler):
 
     def resume_writing(self) -> None:
         """It has taken some."""
-        self._untaken.cancel()
+        assert self._line is not None
+        if not self._line.is_closing():
+            self._untaken.cancel()
         super().resume_writing()
 
     def _await_head(self) -> None:

@@ -41,7 +41,9 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/destination-types", service.destination_types),
     ("GET", "/account", service.account),
     ("GET", "/healthz", service.healthz),
+    ("HEAD", "/healthz", service.healthz),
     ("GET", "/readyz", service.readyz),
+    ("HEAD", "/readyz", service.readyz),
 )
 
 

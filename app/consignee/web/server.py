@@ -23,6 +23,8 @@ from consignee.web.streams import PATIENCE_SECONDS
 KEEPALIVE_SECONDS = 75.0
 CUT_SECONDS = 1.0
 """What a request gets that is still under way when the time for that is over."""
+LOOK_SECONDS = 0.05
+"""How often a stop looks whether all requests are answered."""
 BACKLOG = 512
 """Connections that the system keeps until they are taken up."""
 _Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -34,7 +36,7 @@ class _Server(web.Server):
 
 
 class Runner(web.AppRunner):
-    """Runs the application with connections of ours, and knows when no request is under way."""
+    """Runs the application with connections of ours, and knows when all that was asked is answered."""
 
     _front: "_Front"
 
@@ -48,32 +50,28 @@ class Runner(web.AppRunner):
         """Take no new connection, and wait until the requests under way are answered, at most so long."""
         for site in list(self.sites):
             await site.stop()
+        self._front.draining = True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._front.drain()
+                while self._at_work():  # noqa: ASYNC110 - nobody tells when an answer has been taken
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    def _at_work(self) -> bool:
+        assert self.server is not None
+        return any(isinstance(one, Connection) and one.at_work for one in self.server.connections)
 
 
 class _Front:
-    """The application's handler, for requests that it has let in."""
+    """The application's handler; while it is `draining`, every answer closes its connection."""
 
     def __init__(self, handle: _Handle) -> None:
         self._handle = handle
-        self._under_way = 0
-        self._draining = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.draining = False
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        self._under_way += 1
-        self._idle.clear()
-        try:
-            response = await self._answer(request)
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+        response = await self._answer(request)
         # Whoever asks for another protocol, as some clients always do, is answered in this one, and not a second time.
-        if self._draining or "Upgrade" in request.headers:
+        if self.draining or "Upgrade" in request.headers:
             response.force_close()
         return response
 
@@ -84,11 +82,6 @@ class _Front:
             response = from_http(error)
             answers.dress(response, answers.new_trace_id())
             return response
-
-    async def drain(self) -> None:
-        """Wait until nothing is under way; from now on every answer closes its connection."""
-        self._draining = True
-        await self._idle.wait()
 
 
 def _limits(limits: LimitsSettings) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from consignee.web.multipart import Part, Parts, boundary_of, malformed
 
 MULTIPART: Final = "multipart/form-data"
 VALUE_BYTES: Final = 1024
+WINDOW: Final = 3
+"""How many times `limits.body_timeout` it takes to judge the rate of a body."""
 
 
 async def no_expectation(request: web.Request) -> None:
@@ -30,6 +32,24 @@ def require_multipart(request: web.Request) -> str:
     if len(types) != 1 or request.content_type != MULTIPART:
         raise BadRequest("unsupported_media_type", f"The Content-Type must be {MULTIPART}.")
     return boundary_of(types[0])
+
+
+class Pace:
+    """Whether a body arrives fast enough, on the average of a window of time spent in waiting for it."""
+
+    def __init__(self, limits: LimitsSettings) -> None:
+        self._least = limits.upload_bytes_per_second
+        self._window = WINDOW * limits.body_timeout
+        self._size, self._waited = 0, 0.0
+
+    def note(self, size: int, seconds: float) -> None:
+        """Note what came after so long a wait; raises BadRequest."""
+        self._size, self._waited = self._size + size, self._waited + seconds
+        if self._waited < self._window:
+            return
+        if self._size < self._least * self._waited:
+            raise BadRequest("request_timeout", f"Of the body arrived less than {self._least} bytes a second.")
+        self._size, self._waited = 0, 0.0
 
 
 async def receive(request: web.Request, intake: Intake) -> dict[str, str]:
@@ -71,8 +91,10 @@ async def _value(part: Part) -> str:
 
 
 async def _chunks(request: web.Request, limits: LimitsSettings) -> AsyncIterator[bytes]:
-    """The body as it arrives; only the wait for more of it is limited, not the whole time."""
+    """The body as it arrives; each wait for more of it is limited, and the rate, but not the whole time."""
+    pace, now = Pace(limits), asyncio.get_running_loop().time
     while True:
+        asked = now()
         try:
             async with asyncio.timeout(limits.body_timeout):
                 chunk = await request.content.readany()
@@ -83,4 +105,5 @@ async def _chunks(request: web.Request, limits: LimitsSettings) -> AsyncIterator
             raise malformed("it was cut off") from None
         if not chunk:
             return
+        pace.note(len(chunk), now() - asked)
         yield chunk

@@ -62,6 +62,8 @@ _DOWNLOAD: Final = Operation(
     files=True,
     headers={"Range": "one range of bytes", "If-Range": "the ETag that the range is of"},
 )
+_HEALTHZ: Final = Operation(summary="Whether the process is alive", public=True)
+_READYZ: Final = Operation(summary="Whether the service can do its work", public=True)
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("POST", "/destinations"): _CREATE,
@@ -184,8 +186,10 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
             )
         },
     ),
-    ("GET", "/healthz"): Operation(summary="Whether the process is alive", public=True),
-    ("GET", "/readyz"): Operation(summary="Whether the service can do its work", public=True),
+    ("GET", "/healthz"): _HEALTHZ,
+    ("HEAD", "/healthz"): _HEALTHZ,
+    ("GET", "/readyz"): _READYZ,
+    ("HEAD", "/readyz"): _READYZ,
 }
 
 

@@ -18,7 +18,7 @@ serve: $(STAMP)
 # A killed process may leave a part behind that would spoil the next report. The tests of one file stay in one process.
 test: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
 
 # The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
 test-live: $(STAMP)

@@ -17,6 +17,7 @@ SITE: Final = Path(__file__).with_name("egress_site")
 _EVENTS: Final = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _recordings: Final[list[list[str]]] = []
 _paused = False
+_installed = False
 
 
 class ConnectedOutside(AssertionError):
@@ -24,8 +25,11 @@ class ConnectedOutside(AssertionError):
 
 
 def install() -> None:
-    """Begin to watch this process, for good: an audit hook stays until the end."""
-    sys.addaudithook(_hook)
+    """Begin to watch this process, if nobody did, for good: an audit hook stays until the end."""
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
 
 
 def pause(paused: bool) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ KEY: Final = API_KEY
 USER: Final = "test:tester"
 SECONDS: Final = 60.0
 _DELIVERY: Final = '[delivery]\nretries = ["1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s", "1s"]\nbreaker = 100\n'
+_numbers = itertools.count()
+"""Of buckets: the storage outlives a customer."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,6 @@ class Customer:
     service: Serving
     config: Path
     storage: StorageServer
-    numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def ask(self, method: str, path: str, content: Any = None) -> dict[str, Any]:
         """Return the answer, which must be a success."""
@@ -41,7 +42,7 @@ class Customer:
 
     def bucket(self) -> str:
         """Make a bucket and return its name."""
-        name = f"deliver-{next(self.numbers)}"
+        name = f"deliver-{next(_numbers)}"
         self.storage.checked(USER, "PUT", f"/{name}")
         return name
 

@@ -1,7 +1,8 @@
 """A customer who asks for more than his share, in a process of his own: `flood.py URL KEY COLLECTION HANGING`.
 
 He hands over result sets, tests destinations at the URL `HANGING`, and asks for lists, many of each at once and without end.
-When his input ends, he ends, and prints how many answers of each status he got.
+Once lists and uploads were answered he prints a line. When his input ends, he ends, and prints how many answers he got of each
+status.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ class Flood:
         self._hanging = hanging
         self._sets = 0
         self.answers: Counter[str] = Counter()
+        self.under_way = asyncio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -73,6 +75,8 @@ class Flood:
         async with self._session.request(method, path, **body) as response:  # type: ignore[arg-type]
             await response.read()
         self.answers[f"{what} {response.status}"] += 1
+        if self.answers["list 200"] and self.answers["upload 200"]:
+            self.under_way.set()
         if response.status in (429, 503):
             await asyncio.sleep(PAUSE)
 
@@ -82,6 +86,8 @@ async def _main(url: str, key: str, collection: str, hanging: str) -> None:
     async with aiohttp.ClientSession(url, headers={"X-API-Key": key}, connector=connector) as session:
         flood = Flood(session, collection, hanging)
         running = asyncio.create_task(flood.run())
+        await flood.under_way.wait()
+        print("under way", flush=True)  # noqa: T201
         await asyncio.get_running_loop().run_in_executor(None, partial(sys.stdin.read))
         sys.stdout.write(json.dumps(flood.answers))
         sys.stdout.flush()

@@ -78,7 +78,9 @@ async def flooded(api: Api, collection: str, hanging_url: str, storage: ChaosSer
     program = [sys.executable, "-m", "endurance.flood", api.url, api.key, collection, hanging_url]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS_DIR), os.environ.get("PYTHONPATH", "")])}
     process = await asyncio.create_subprocess_exec(*program, stdin=PIPE, stdout=PIPE, env=environment)
+    assert process.stdout is not None
     try:
+        await process.stdout.readline()
         while not (await asyncio.to_thread(storage.state)).busy.get("bucket-000"):
             await asyncio.sleep(0.05)
         yield answers

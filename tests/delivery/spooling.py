@@ -1,6 +1,7 @@
 """What the tests of the spool share: content that arrives, and what lies in the spool's directory."""
 
 from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import Executor
 from pathlib import Path
 
 from consignee.delivery.spool import Spool, SpooledFile
@@ -12,9 +13,9 @@ async def arriving(*chunks: bytes) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def opened(directory: Path) -> Spool:
+async def opened(directory: Path, *, executor: Executor | None = None) -> Spool:
     """Return an open spool."""
-    spool = Spool(directory)
+    spool = Spool(directory, executor=executor)
     await spool.open()
     return spool
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from consignee.ending import ended
 from consignee.errors import StoreError, StoreFull
 from consignee.store.disk import is_full, sync_data, write_all
 
@@ -31,12 +32,7 @@ class Disk:
         A cancellation waits until the thread is done, which can't be stopped: nobody may close or remove what it is writing to.
         """
         future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as interruption:
-                cancelled = interruption
+        cancelled = await ended(future)
         failure = future.exception()
         if cancelled is not None:
             raise cancelled

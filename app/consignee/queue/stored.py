@@ -136,7 +136,7 @@ class StoredQueue(Queue):
     async def remove(self, account: str, id: str) -> None:  # noqa: A002
         while (document := await self._store.get(self._kind, account, id)) is not None:
             with suppress(Conflict):
-                return await _to_its_end(self._remove(document))
+                return await _carried_out(self._remove(document))
         self._found(account, id, None)
         return None
 
@@ -196,7 +196,7 @@ class StoredQueue(Queue):
         async def save() -> Job:
             return self._took(await self._put(job, replaces=replaces), told=told)
 
-        return await _to_its_end(save())
+        return await _carried_out(save())
 
     async def _put(self, job: Job, *, replaces: int) -> Document:
         data: Data = _document(job)
@@ -208,7 +208,7 @@ class StoredQueue(Queue):
         """Save a job anew as it is, so that it is dressed as things are now; whoever works on it goes on."""
         while (document := await self._store.get(self._kind, account, id)) is not None:
             with suppress(Conflict):  # changed meanwhile: look again
-                return await _to_its_end(self._renew(document))
+                return await _carried_out(self._renew(document))
         return None
 
     async def _renew(self, document: Document) -> None:
@@ -242,7 +242,7 @@ class StoredQueue(Queue):
         return replace(job, lease=lease if lease is not None and lease > self._clock() else None)
 
 
-async def _to_its_end(work: Coroutine[Any, Any, _T]) -> _T:
+async def _carried_out(work: Coroutine[Any, Any, _T]) -> _T:
     """Return what comes of it; it goes on if the caller goes away, and what it then raises is nobody's concern."""
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -4,7 +4,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 STAMP := .venv/installed
 
-.PHONY: demo demo-once serve test test-live endurance fuzz lint format audit bench clean
+.PHONY: demo demo-once serve test test-again coverage test-live endurance fuzz lint format audit bench clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -18,7 +18,15 @@ serve: $(STAMP)
 # A killed process may leave a part behind that would spoil the next report. The tests of one file stay in one process.
 test: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing:skip-covered
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@echo "covered, lines and branches: $$($(BIN)/coverage report --format=total) % (make coverage tells what is not)"
+
+# The tests that failed last time, one after the other.
+test-again: $(STAMP)
+	@$(BIN)/pytest --no-cov --last-failed --last-failed-no-failures=none
+
+coverage: $(STAMP)
+	@$(BIN)/coverage report
 
 # The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
 test-live: $(STAMP)

@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 STAMP := .venv/installed
+BENCH_BIN := .venv/bench/bin
+BENCH_STAMP := .venv/bench/installed
 
-.PHONY: demo demo-once serve test test-again coverage test-live endurance fuzz lint format audit bench clean
+.PHONY: demo demo-once serve test test-again coverage test-live endurance fuzz lint format audit bench bench-quick clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -64,8 +66,14 @@ audit: $(STAMP)
 	  .venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
 	@$(BIN)/python tests/audit.py .venv/audit/bin/pip-audit
 
-bench: $(STAMP)
-	@$(BIN)/python bench/run.py
+# Beside peers, which are installed into an environment of their own: half an hour, and five minutes.
+bench: $(BENCH_STAMP)
+	@bench/programs
+	@PATH="$$PATH:/usr/sbin" $(BENCH_BIN)/python bench/run.py --results bench/RESULTS.md
+
+bench-quick: $(BENCH_STAMP)
+	@bench/programs
+	@PATH="$$PATH:/usr/sbin" $(BENCH_BIN)/python bench/run.py --quick
 
 # Never var/: it may hold somebody's destinations and the key to their secrets.
 clean:
@@ -80,4 +88,10 @@ $(STAMP): setup.cfg pyproject.toml
 	@echo "setting up .venv, once" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@echo "setting up .venv/bench, once" >&2
+	@$(PYTHON) -m venv .venv/bench
+	@$(BENCH_BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@touch $@

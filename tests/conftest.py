@@ -15,6 +15,7 @@ from consignee.demo.storage import StorageServer, storage_process
 from consignee.errors import ConsigneeError
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer, policy_process
+from loop_plugin import Loop
 
 SWIFT_USERS = {"test:tester": canaries.COMPATIBLE_SECRET, "test:nodelete": "testing2", "other:owner": "testing3"}
 GOOGLE_USERS = {**SWIFT_USERS, "test:tester": canaries.HMAC_SECRET}
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     egress_watch.install()
     config.pluginmanager.register(canary_plugin, "canaries")
+    if package := os.environ.get("LOOP"):
+        config.pluginmanager.register(Loop(package), "loop")
 
 
 @pytest.hookimpl(tryfirst=True)

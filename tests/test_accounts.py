@@ -250,3 +250,45 @@ async def test_an_upgrade_needs_room() -> None:
     with pytest.raises(StoreUnusable, match=r"no room on the disk .*: make room, then start again"):
         await opened(store)
     await opened(store)
+
+
+async def test_a_key_that_was_right_is_known_until_it_is_revoked(store: MemoryStore) -> None:
+    """Also to whoever is asked just then; and making another key forgets nobody."""
+    accounts = await opened(store)
+    key, other = await accounts.create_key("acme"), await accounts.create_key("other")
+    for _ in range(3):
+        assert await accounts.authenticate(key) == "acme"
+        assert await accounts.authenticate(other) == "other"
+        assert await accounts.authenticate(key[:-1] + ("A" if key[-1] != "A" else "B")) is None
+    await accounts.revoke_key(key.split("_")[1])
+    assert await accounts.authenticate(key) is None
+    assert await accounts.authenticate(other) == "other"
+
+
+async def test_a_key_that_is_revoked_while_it_is_looked_up_is_not_kept(store: MemoryStore) -> None:
+    """Whoever began to look it up before that may still have an answer from before; whoever asks later has not."""
+    accounts = await opened(store)
+    key = await accounts.create_key("acme")
+    look_up = accounts._find
+
+    async def meanwhile(api_key: str) -> str | None:
+        found = await look_up(api_key)
+        accounts._find = look_up  # type: ignore[method-assign]
+        await accounts.revoke_key(key.split("_")[1])
+        assert await accounts.authenticate("another") is None
+        return found
+
+    accounts._find = meanwhile  # type: ignore[method-assign]
+    assert await accounts.authenticate(key) == "acme"
+    assert await accounts.authenticate(key) is None
+
+
+async def test_no_known_key_opens_a_store_that_is_closed() -> None:
+    store = MemoryStore()
+    await store.open()
+    accounts = await opened(store)
+    key = await accounts.create_key("acme")
+    assert await accounts.authenticate(key) == "acme"
+    await store.close()
+    with pytest.raises(StoreError):
+        await accounts.authenticate(key)

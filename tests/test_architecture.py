@@ -17,6 +17,8 @@ LAYERS = [
         "secret",
         "path_prefix",
         "body",
+        "carriage",
+        "digests",
         "endpoint",
         "clock",
         "ending",
@@ -26,6 +28,8 @@ LAYERS = [
         "log",
         "agenda",
         "turns",
+        "phases",
+        "prompt",
     },
     {
         "store",

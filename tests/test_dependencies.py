@@ -15,6 +15,7 @@ FLOORS: Final = {
     "cryptography": ("50", "CVE-2026-69247, and the OpenSSL in the wheels before 48.0.1"),
     "idna": ("3.15", "CVE-2026-45409 a host that takes much time; customers name hosts"),
     "azure-core": ("1.38", "CVE-2026-21226 an answer that runs code"),
+    "orjson": ("3.11.6", "CVE-2025-67221 a deeply nested document overruns the stack"),
 }
 """The version that mends what is known by November 2026, and what that is."""
 
@@ -31,7 +32,7 @@ def bounds() -> dict[str, str]:
     extras = options["options.extras_require"]
     lines = [
         options["options"]["install_requires"],
-        *(extras[name] for name in ("s3", "gcs", "azure", "oss", "metrics")),
+        *(extras[name] for name in ("s3", "gcs", "azure", "oss", "metrics", "speed")),
     ]
     found: dict[str, str] = {}
     for line in filter(None, "\n".join(lines).splitlines()):

@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import logging
@@ -12,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from consignee.errors import StoreError
-from consignee.log import AccessLogger, JsonFormatter, PlainFormatter, escape, outline
+from consignee.log import AccessLogger, JsonFormatter, LineHandler, PlainFormatter, Seen, escape, outline
 from consignee.secret import Secret
 
 FORMATTERS = [PlainFormatter(), JsonFormatter()]
@@ -285,3 +286,96 @@ def test_our_own_errors_say_what_they_know() -> None:
     """By contract they hold no secret, and the operator needs the file's name and the reason."""
     record = logging.LogRecord("x", logging.ERROR, "", 0, "%s", (StoreError("could not write to x: disk full"),), None)
     assert "StoreError: could not write to x: disk full" in PlainFormatter().format(record)
+
+
+def seen(path: str = "/a", *, trace_id: str | None = "abc") -> Seen:
+    """Return what there is to tell of a request."""
+    return Seen(0.0625, "GET", path, 200, 12, 0.3, "::1", trace_id)
+
+
+def lines_of(form: PlainFormatter | JsonFormatter) -> tuple[LineHandler, io.StringIO]:
+    """Return a handler, and where it writes."""
+    handler, stream = LineHandler(form), io.StringIO()
+    handler.setStream(stream)
+    return handler, stream
+
+
+@pytest.mark.parametrize("form", FORMATTERS, ids=["plain", "json"])
+@pytest.mark.parametrize("one", [seen(), seen('/ü"=\u2028'), seen(trace_id=None), seen(trace_id='"x=')])
+def test_the_line_of_a_request_is_that_of_its_record(form: PlainFormatter | JsonFormatter, one: Seen) -> None:
+    """It is made in another way only because it is made so often."""
+    record = logging.makeLogRecord({"name": "x", "levelno": logging.INFO, "levelname": "INFO", "created": one.at})
+    record.msg, record.args = "%s %s", (escape(one.method), escape(one.path))
+    vars(record).update(one.extra())
+    assert form.of_request("x", one) == form.format(record)
+
+
+async def test_lines_of_requests_are_written_together_and_before_any_other() -> None:
+    handler, stream = lines_of(PlainFormatter())
+    handler.add("x", seen("/1"))
+    handler.add("x", seen("/2"))
+    assert stream.getvalue() == ""
+    handler.handle(logging.makeLogRecord({"name": "y", "levelname": "ERROR", "msg": "it failed"}))
+    assert [line.split()[3] for line in stream.getvalue().splitlines()] == ["GET", "GET", "it"]
+    handler.add("x", seen("/3"))
+    handler.flush()
+    assert "/3" in stream.getvalue()
+
+
+async def test_lines_of_requests_are_written_a_moment_later() -> None:
+    handler, stream = lines_of(PlainFormatter())
+    for path in ("/1", "/2"):
+        handler.add("x", seen(path))
+        async with asyncio.timeout(20):
+            while path not in stream.getvalue():
+                await asyncio.sleep(0.01)
+
+
+async def test_a_crowd_of_requests_is_written_at_once() -> None:
+    handler, stream = lines_of(PlainFormatter())
+    for _ in range(1000):
+        handler.add("x", seen())
+    assert len(stream.getvalue().splitlines()) >= 800
+
+
+async def test_nobody_fails_where_the_log_can_not_be_written() -> None:
+    handler, stream = lines_of(PlainFormatter())
+    stream.close()
+    handler.add("x", seen())
+    handler._write()
+
+
+ENDING = """
+import asyncio, logging, sys
+from consignee.log import AccessLogger, LineHandler, Seen, configure_logging
+from consignee.settings import LogSettings
+configure_logging(LogSettings())
+async def main():
+    lines = LineHandler.alone(logging.getLogger("aiohttp.access"))
+    lines.add("aiohttp.access", Seen(0.0, "GET", "/last", 200, 0, 0.0, None, None))
+asyncio.run(main())
+"""
+
+
+def test_an_end_writes_what_waits() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True)
+    assert "GET /last" in done.stderr
+
+
+def test_whoever_else_wants_records_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are written without records only where our own handler, and nothing else, would see those."""
+    root, logger = logging.getLogger(), logging.Logger("aiohttp.access", logging.INFO)
+    logger.parent = root
+    ours = LineHandler(PlainFormatter())
+    monkeypatch.setattr(root, "handlers", [ours])
+    assert LineHandler.alone(logger) is ours
+    logger.setLevel(logging.WARNING)
+    assert LineHandler.alone(logger) is None
+    logger.setLevel(logging.INFO)
+    monkeypatch.setattr(root, "handlers", [ours, logging.NullHandler()])
+    assert LineHandler.alone(logger) is None
+    monkeypatch.setattr(root, "handlers", [logging.NullHandler()])
+    assert LineHandler.alone(logger) is None
+    monkeypatch.setattr(root, "handlers", [ours])
+    logger.addHandler(logging.NullHandler())
+    assert LineHandler.alone(logger) is None

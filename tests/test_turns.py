@@ -110,6 +110,16 @@ async def test_who_is_cancelled_in_the_moment_of_its_turn_passes_it_on() -> None
     await crowd.empty()
 
 
+async def test_who_waits_only_so_long_leaves_no_gap() -> None:
+    turns = Turns(1, each=1)
+    await turns.take("ann")
+    with pytest.raises(TimeoutError):
+        await turns.take("bob", within=0.01)
+    turns.give_back("ann")
+    await turns.take("cy", within=0.01)
+    turns.give_back("cy")
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_whatever_happens_all_places_come_back(seed: int) -> None:
     dice = random.Random(seed)

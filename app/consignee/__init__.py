@@ -3,11 +3,9 @@
 The public names are imported when they are first used, so that `import consignee` costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # what type checkers take for true; importing it from typing would double what this module costs
 if TYPE_CHECKING:
     from consignee.destination import Destination
     from consignee.errors import ConsigneeError
@@ -41,4 +39,6 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'consignee' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"consignee.{_HOME[name]}"), name)

@@ -6,7 +6,8 @@ from email.utils import parsedate_to_datetime
 
 def timestamp(time: datetime) -> str:
     """Return ISO 8601 in UTC, with milliseconds and a Z."""
-    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return in_utc.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def seconds_until(text: str, *, now: float) -> float | None:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from consignee.clock import timestamp
 from consignee.collection import (
@@ -29,6 +30,8 @@ from consignee.store.documents import discard, fetch
 
 KIND: Final = "collections"
 _KEY_BYTES: Final = 32
+_MOST_COUNTED: Final = 1000
+"""Accounts of which it is remembered what their collections name."""
 
 
 class Collections:
@@ -50,6 +53,9 @@ class Collections:
         self._fields = CollectionFields(policy)
         self._now = now
         self._random = random
+        self._in_use: WeakValueDictionary[tuple[str, str, int], Collection] = WeakValueDictionary()
+        """Those that somebody has at hand, with the version of the store at which they were read."""
+        self._uses: dict[str, tuple[int, Counter[str]]] = {}
         self.deleted: list[Callable[[str, str], Awaitable[None]]] = []
         """Who is told, with account and id, of each collection that is no more."""
 
@@ -71,7 +77,11 @@ class Collections:
 
     async def get(self, account: str, id: str) -> Collection:  # noqa: A002
         """Return a collection; raises NotFound."""
-        return from_document(await fetch(self._store, KIND, account, id, what="collection"), self._sealer)
+        place = account, id, self._store.version(KIND, account)
+        if (known := self._in_use.get(place)) is None:
+            document = await fetch(self._store, KIND, account, id, what="collection")
+            self._in_use[place] = known = from_document(document, self._sealer)
+        return known
 
     async def list(self, account: str) -> list[Collection]:
         """Return the account's collections, oldest first."""
@@ -117,9 +127,16 @@ class Collections:
         return replace(collection, generated=made and collection.updated_at == collection.created_at)
 
     async def uses(self, account: str) -> Counter[str]:
-        """Return, by id, how many of the account's collections name each destination."""
+        """Return, by id, how many of the account's collections name each destination: to be read only."""
+        version = self._store.version(KIND, account)
+        if (known := self._uses.get(account)) is not None and known[0] == version:
+            return known[1]
         documents = await self._store.list(KIND, account)
-        return Counter(one for document in documents for one in document.data["destination_ids"])
+        uses = Counter(one for document in documents for one in document.data["destination_ids"])
+        if len(self._uses) >= _MOST_COUNTED:
+            self._uses.clear()
+        self._uses[account] = version, uses
+        return uses
 
     async def _require_destinations(self, account: str, ids: Sequence[str]) -> None:
         missing = [one for one in ids if await self._store.get(DESTINATIONS, account, one) is None]

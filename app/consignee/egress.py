@@ -15,8 +15,11 @@ from aiohttp.abc import AbstractResolver
 
 from consignee import __version__
 from consignee.addresses import METADATA, Address, Network, forms, is_own_address, special
+from consignee.carriage import Context
 from consignee.endpoint import Endpoint, EndpointInvalid, parse_endpoint
 from consignee.names import Names
+from consignee.phases import Telling
+from consignee.prompt import PromptRequest
 from consignee.receiving import CappedConnector
 
 __all__ = [
@@ -170,7 +173,7 @@ class Guard:
 @functools.cache
 def _tls_context(ca_file: str) -> ssl.SSLContext:
     # Not create_default_context: that one writes session keys to a file if the environment says so.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.load_default_certs()
@@ -185,7 +188,6 @@ def open_session(
     trusted: bool = False,
     resolver: AbstractResolver | None = None,
     ca_file: str = "",
-    trace_configs: Sequence[aiohttp.TraceConfig] = (),
     limit: int = 0,
     dns_ttl: int = 10,
     connect_timeout: float = 10.0,
@@ -201,7 +203,8 @@ def open_session(
     """
     connector = CappedConnector(
         socket_factory=guard or Guard(policy, trusted=trusted, create=create_socket),
-        resolver=resolver or Names(),
+        # What another guard lets through is the operator's proxy, whose name is no step of the customer's.
+        resolver=resolver if guard and resolver else Telling(resolver or Names()),
         ssl=_tls_context(ca_file),
         limit=limit,
         use_dns_cache=dns_ttl > 0,
@@ -215,6 +218,6 @@ def open_session(
         headers={"User-Agent": f"consignee/{__version__}", "Accept-Encoding": "identity"},
         auto_decompress=False,
         trust_env=False,
-        trace_configs=list(trace_configs),
         middlewares=middlewares,
+        request_class=PromptRequest,
     )

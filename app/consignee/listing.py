@@ -2,15 +2,30 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from consignee.destination import Destination
 from consignee.errors import InvalidRequest
 
 PAGE_SIZE: Final = 10
 LARGEST_PAGE: Final = 100
 
-SORTS: Final[dict[str, Callable[[Destination], Any]]] = {
+
+class Listed(Protocol):
+    """What a list needs to know of a destination."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def enabled(self) -> bool: ...
+    @property
+    def created_at(self) -> str: ...
+
+
+_One = TypeVar("_One", bound=Listed)
+
+SORTS: Final[dict[str, Callable[[Listed], Any]]] = {
     "name": lambda one: (one.name.casefold(), one.name),
     "type": lambda one: one.type,
     "created_at": lambda one: one.created_at,
@@ -32,10 +47,10 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[_One]):
     """One page of destinations, and of how many in all it is a part."""
 
-    destinations: Sequence[Destination]
+    destinations: Sequence[_One]
     number: int
     size: int
     total: int
@@ -51,11 +66,12 @@ class Page:
         }
 
 
-def paginate(destinations: Iterable[Destination], listing: Listing) -> Page:
+def paginate(destinations: Iterable[_One], listing: Listing) -> Page[_One]:
     """Return the page that was asked for; one past the end is empty. Raises InvalidRequest for an unknown order."""
     if listing.sort_by not in (None, *SORTS):
         raise InvalidRequest({"sort_by": ["must be one of " + ", ".join(SORTS)]})
-    chosen = [one for one in destinations if _wanted(one, listing)]
+    term = listing.search_term.casefold()
+    chosen = [one for one in destinations if _wanted(one, listing, term)]
     if listing.sort_by:
         chosen.sort(key=SORTS[listing.sort_by])
     if listing.sort_direction == "descending":
@@ -64,9 +80,9 @@ def paginate(destinations: Iterable[Destination], listing: Listing) -> Page:
     return Page(chosen[begin : begin + listing.page_size], listing.page, listing.page_size, len(chosen))
 
 
-def _wanted(one: Destination, listing: Listing) -> bool:
+def _wanted(one: Listed, listing: Listing, term: str) -> bool:
     return (
-        listing.search_term.casefold() in one.name.casefold()
+        (not term or term in one.name.casefold())
         and listing.enabled in (None, one.enabled)
         and listing.type in (None, one.type)
     )

@@ -1,13 +1,17 @@
 """What the command logs, plain or as JSON, without the text of exceptions. Never set up when embedded."""
 
+import asyncio
 import json
 import logging
 import re
 import traceback
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from time import time as clock
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO
 
 from aiohttp.abc import AbstractAccessLogger
 
@@ -24,12 +28,15 @@ _BARE: Final = re.compile(r'[^\s"=]+')
 _MAX_DEPTH: Final = 6
 _MAX_FRAMES: Final = 20
 _MAX_LINES: Final = 100
+_LATER: Final = 0.1
+"""Seconds after which the line of a request is written, at the latest: what an end without warning loses of them."""
+_MOST_WAITING: Final = 200
+"""Lines of requests that wait for being written together; about as much as a pipe takes at once."""
 
 
 def configure_logging(settings: "LogSettings") -> None:
     """Send the log of the whole process to standard error, in the form and from the level of the settings."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if settings.format == "json" else PlainFormatter())
+    handler = LineHandler(JsonFormatter() if settings.format == "json" else PlainFormatter())
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -73,10 +80,19 @@ def _related(exc: BaseException) -> Iterator[tuple[str, BaseException]]:
 
 
 class _Formatter(logging.Formatter):
+    _second = 0
+    _date = ""
+
+    def _stamp(self, seconds: float) -> str:
+        """Return the time, of which only the milliseconds are new most of the time."""
+        second = int(seconds)
+        if second != self._second:
+            self._second, self._date = second, f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+        return f"{self._date}.{int((seconds - second) * 1000):03}Z"
+
     def _parts(self, record: logging.LogRecord) -> dict[str, Any]:
-        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         return {
-            "ts": stamp.replace("+00:00", "Z"),
+            "ts": self._stamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
@@ -114,6 +130,16 @@ def _show(value: object) -> str:
     return str(_veil(value))
 
 
+@lru_cache(maxsize=256)
+def _known_pair(key: str, value: str | None) -> str:
+    return escape(_pair(key, value))
+
+
+def _pair(key: str, value: object) -> str:
+    shown = _show(value)
+    return f" {key}={shown if shown.isalnum() or _BARE.fullmatch(shown) else json.dumps(shown)}"
+
+
 class PlainFormatter(_Formatter):
     """A line for a person: time, level, logger, message, `extra` as key=value; below it, any exception."""
 
@@ -121,12 +147,17 @@ class PlainFormatter(_Formatter):
         """Return the line."""
         parts = self._parts(record)
         line = f"{parts['ts']} {parts['level'].upper()} {parts['logger']}: {parts['message']}"
-        for key, value in _extra(record).items():
-            shown = _show(value)
-            line += f" {key}={shown if _BARE.fullmatch(shown) else json.dumps(shown)}"
+        line += "".join(_pair(key, value) for key, value in _extra(record).items())
         exc = _exception(record)
         below = "" if exc is None else "\n  " + outline(exc).replace("\n", "\n  ")
         return escape(line) + below
+
+    def of_request(self, name: str, seen: "Seen") -> str:
+        """Return the line of a request, as `format` does that of its record."""
+        at, method, path, status, size, ms, remote, trace_id = seen
+        remote, trace_id = _known_pair("remote", remote), _pair("trace_id", trace_id)
+        line = f"{self._stamp(at)} INFO {name}: {method} {path} status={status} bytes={size} ms={ms}{remote}{trace_id}"
+        return escape(line)
 
 
 class JsonFormatter(_Formatter):
@@ -140,24 +171,106 @@ class JsonFormatter(_Formatter):
             parts["exception"] = outline(exc).split("\n")
         return json.dumps(parts | {k: v for k, v in _extra(record).items() if k not in parts}, default=_show)
 
+    def of_request(self, name: str, seen: "Seen") -> str:
+        """Return the line of a request, as `format` does that of its record."""
+        message = f"{escape(seen.method)} {escape(seen.path)}"
+        parts = {"ts": self._stamp(seen.at), "level": "info", "logger": name, "message": message}
+        return json.dumps(parts | seen.extra())
+
+
+class Seen(NamedTuple):
+    """What the access log tells of a request; `at` is in seconds since 1970."""
+
+    at: float
+    method: str
+    path: str
+    status: int
+    bytes: int
+    ms: float
+    remote: str | None
+    trace_id: str | None
+
+    def extra(self) -> dict[str, Any]:
+        """Return what there is besides the message."""
+        return {name: getattr(self, name) for name in ("status", "bytes", "ms", "remote", "trace_id")}
+
+
+class LineHandler(logging.StreamHandler[TextIO]):
+    """Writes to standard error: the lines of requests together, a moment later, and all others at once, in their order.
+
+    An end without warning loses the lines of the requests of the last moment; every other end writes them first.
+    """
+
+    def __init__(self, formatter: PlainFormatter | JsonFormatter) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._of_request = formatter.of_request
+        self._waiting: list[tuple[str, Seen]] = []
+        self._planned: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def alone(cls, logger: logging.Logger) -> Self | None:
+        """Return the handler of such a kind to which, and to nothing else, all goes that a logger tells; None if none is."""
+        root = logging.getLogger()
+        is_root_s = logger.propagate and logger.parent is root and not logger.handlers and not logger.filters
+        if not is_root_s or len(root.handlers) != 1 or logger.getEffectiveLevel() > logging.INFO:
+            return None
+        (handler,) = root.handlers
+        return handler if isinstance(handler, cls) and not handler.filters else None
+
+    def add(self, name: str, seen: Seen) -> None:
+        """Take in a request; call it in the event loop."""
+        self._waiting.append((name, seen))
+        if len(self._waiting) >= _MOST_WAITING:
+            self._write()
+        elif (loop := asyncio.get_running_loop()) is not self._planned:
+            self._planned = loop
+            loop.call_later(_LATER, self._moment_over)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, behind the requests that came before it."""
+        self._write()
+        super().emit(record)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        self._write()
+        super().flush()
+
+    def _moment_over(self) -> None:
+        self._planned = None
+        self._write()
+
+    def _write(self) -> None:
+        with self.lock or nullcontext(), suppress(OSError, ValueError):  # it may be that nobody reads it any more
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                self.stream.write("".join([self._of_request(*one) + self.terminator for one in waiting]))
+
 
 class AccessLogger(AbstractAccessLogger):
     """aiohttp's access log: no query string and no headers, for both may hold an API key."""
 
+    def __init__(self, logger: logging.Logger, log_format: str) -> None:
+        super().__init__(logger, log_format)
+        self._lines = LineHandler.alone(logger)
+
     def log(self, request: "BaseRequest", response: "StreamResponse", time: float) -> None:
         """Log one request, which took `time` seconds."""
-        self.logger.info(
-            "%s %s",
-            escape(request.method),
-            escape(request.rel_url.raw_path),
-            extra={
-                "status": response.status,
-                "bytes": response.body_length,
-                "ms": round(time * 1000, 1),
-                "remote": request.remote,
-                "trace_id": response.headers.get("X-Trace-ID"),
-            },
+        seen = Seen(
+            clock(),
+            request.method,
+            request.rel_url.raw_path,
+            response.status,
+            response.body_length,
+            round(time * 1000, 1),
+            request.remote,
+            response.headers.get("X-Trace-ID"),
         )
+        if self._lines is not None:
+            self._lines.add(self.logger.name, seen)
+        else:
+            self.logger.info("%s %s", escape(seen.method), escape(seen.path), extra=seen.extra())
 
     @property
     def enabled(self) -> bool:

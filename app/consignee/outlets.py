@@ -13,7 +13,7 @@ from consignee.egress import AllowRule, Policy, open_session
 from consignee.providers.base import Provider
 from consignee.proxy import Proxy
 from consignee.settings import EgressSettings, ProviderSettings, Settings
-from consignee.transport import Parts, Trace, Transport, trace_config
+from consignee.transport import Parts, Trace, Transport
 
 
 def policy(settings: EgressSettings) -> Policy:
@@ -49,7 +49,7 @@ async def open_outlets(settings: Settings, *, resolver: AbstractResolver | None 
     """Yield the sessions, and close them; `resolver` takes the place of the system's. Only what customers name is proxied."""
     rules, given = policy(settings.egress), settings.egress
     opened = partial(proxy.open_session, proxy=Proxy(given.proxy, given.proxy_auth)) if given.proxy else open_session
-    options: dict[str, Any] = {"resolver": resolver, "ca_file": given.ca_file, "trace_configs": [trace_config()]}
+    options: dict[str, Any] = {"resolver": resolver, "ca_file": given.ca_file}
     async with (
         opened(rules, **options) as customers,
         open_session(rules, trusted=True, **options) as operators,

@@ -2,21 +2,19 @@
 
 import asyncio
 import math
-import struct
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
-from fcntl import ioctl
-from termios import TIOCOUTQ
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
 
-from consignee.body import Body
+from consignee.body import CHUNK_BYTES, Body
+from consignee.carriage import Carriage, unsent
 
 LOOKS: Final = 10
-"""How often within the idle limit it is looked at what the system still holds."""
+"""How often within the idle limit it is looked at how far a body has come, and what the system still holds of it."""
 
 
 class Passage:
@@ -36,12 +34,14 @@ class Passage:
         self._pieces: AsyncGenerator[bytes, None] | None = None
         self._connection: asyncio.Transport | None = None
         self._next_look: asyncio.TimerHandle | None = None
+        self._carriage: Carriage | None = None
 
     def headers(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers, with the length: without it, an iterator would be sent in chunks, which few storages take."""
+        if self._body is None or "Content-Length" in given:
+            return given
         headers = CIMultiDict(given)
-        if self._body is not None:
-            headers.setdefault("Content-Length", str(self._body.length))
+        headers.setdefault("Content-Length", str(self._body.length))
         return headers
 
     def payload(self) -> bytes | aiohttp.payload.Payload | None:
@@ -50,18 +50,54 @@ class Passage:
         if payload is None or isinstance(payload, bytes):
             return payload
         self._pieces = self._paced(payload)
-        return _Pieces(self._pieces, self._go_out_on)
+        return _Pieces(self._pieces, self._carried)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether the body goes out in pieces, which have to be ended."""
+        return self._pieces is not None
 
     async def end(self) -> None:
         """Let go of what the body holds open, if it was not sent to its end."""
-        if self._next_look is not None:
-            self._next_look.cancel()
+        self._end_looks()
+        if self._carriage is not None:
+            await self._carriage.stop()
+            await asyncio.sleep(0)  # in which the client lets go of the connection, for whoever comes next
         if self._pieces is not None:
             with suppress(RuntimeError):  # it is being read: the sender was cancelled, and so is that
                 await self._pieces.aclose()
 
-    def _go_out_on(self, connection: asyncio.Transport | None) -> None:
-        self._connection = connection
+    async def _carried(self, writer: AbstractStreamWriter) -> bool:
+        """Have a thread send the body, if it is one of those that gain by it; return whether it did."""
+        self._connection = getattr(writer, "transport", None)
+        if self._body is None or self._body.length <= CHUNK_BYTES or (blocks := self._body.blocks()) is None:
+            return False
+        writer.send_headers()
+        self._carriage = await Carriage.begin(self._connection, blocks)
+        if self._carriage is None:
+            blocks.close()
+            return False
+        self._began = _now()
+        self._follow(self._carriage, -1)
+        await self._carriage.end()
+        if self._carriage.broken is not None:
+            self.broken = self._carriage.broken
+            raise self.broken
+        self._end_looks()
+        self._look(self._body.length)
+        return True
+
+    def _follow(self, carriage: Carriage, before: int) -> None:
+        """Put the limit off if the thread has come further than before, and look again until it ends."""
+        if carriage.gone > before:
+            self._progress(carriage.gone)
+        self._next_look = asyncio.get_running_loop().call_later(
+            self._idle / LOOKS, self._follow, carriage, carriage.gone
+        )
+
+    def _end_looks(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
 
     async def _paced(self, payload: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         self._began, taken = _now(), 0
@@ -91,7 +127,7 @@ class Passage:
             self._all_out(length)
             return
         if held < before:
-            self._progress(length - held)
+            self._progress(max(length - held, 0))  # TLS adds to it, and what was before it may be held too
         self._next_look = asyncio.get_running_loop().call_later(self._idle / LOOKS, self._look, length, held)
 
     def _all_out(self, length: int) -> None:
@@ -105,16 +141,16 @@ class Passage:
 
 
 class _Pieces(aiohttp.payload.AsyncIterablePayload):
-    """Pieces, and before the first of them the connection that they go out on."""
+    """Pieces, unless something else carries them over the connection."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], tell: Callable[[Any], None]) -> None:
+    def __init__(self, pieces: AsyncIterator[bytes], carry: Callable[[AbstractStreamWriter], Awaitable[bool]]) -> None:
         super().__init__(pieces)
-        self._tell = tell
+        self._carry = carry
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         """Write them."""
-        self._tell(getattr(writer, "transport", None))
-        await super().write_with_length(writer, content_length)
+        if not await self._carry(writer):
+            await super().write_with_length(writer, content_length)
 
 
 def _now() -> float:
@@ -123,8 +159,9 @@ def _now() -> float:
 
 def _held(connection: asyncio.Transport | None) -> int:
     """Return how many bytes are still to be sent, or to be acknowledged; 0 if the connection is gone."""
-    found = connection.get_extra_info("socket") if connection is not None else None
-    if connection is None or found is None or found.fileno() < 0:
+    if connection is None or connection.is_closing():  # then it may not even be asked
         return 0
-    unsent: int = struct.unpack("i", ioctl(found.fileno(), TIOCOUTQ, bytes(4)))[0]
-    return unsent + connection.get_write_buffer_size()
+    found = connection.get_extra_info("socket")
+    if found is None or found.fileno() < 0:
+        return 0
+    return unsent(found) + connection.get_write_buffer_size()

@@ -49,8 +49,9 @@ def problems(prefix: str) -> list[str]:
 
 def render(prefix: str, values: Mapping[str, str]) -> str:
     """Return the prefix with its tokens filled in: no leading slash, no empty, `.` or `..` segment, none added by a value."""
-    safe = {token: _safe(value) for token, value in values.items()}
-    if times := _TOKEN.findall(prefix).count(_NAME):
+    used = _TOKEN.findall(prefix)
+    safe = {token: _safe(values[token]) for token in used}
+    if times := used.count(_NAME):
         room = PREFIX_BYTES - _length(prefix, {**safe, _NAME: "_"}) + times
         safe[_NAME] = _short(values[_NAME], max(room // times, _NAME_BYTES))
     return _fill(prefix, safe)
@@ -66,7 +67,11 @@ def fixed_part(prefix: str) -> str:
 
 def object_key(prefix: str, values: Mapping[str, str], file_name: str) -> str:
     """Return the key of a file under a prefix; raises ValueError if it is longer than an object key may be."""
-    folder = render(prefix, values)
+    return key_in(render(prefix, values), file_name)
+
+
+def key_in(folder: str, file_name: str) -> str:
+    """Return the key of a file under a prefix that `render` returned; raises ValueError as `object_key` does."""
     key = f"{folder}/{file_name}" if folder else file_name
     if len(key.encode()) > KEY_BYTES:
         raise ValueError(f"the object key is longer than {KEY_BYTES} bytes")

@@ -7,7 +7,6 @@ resolves names then, so which addresses they may lead to is for its own rules to
 import base64
 import re
 import socket
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,7 +135,6 @@ def open_session(
     *,
     resolver: AbstractResolver | None = None,
     ca_file: str = "",
-    trace_configs: Sequence[aiohttp.TraceConfig] = (),
     create_socket: aiohttp.SocketFactoryType = egress.create_socket,
 ) -> aiohttp.ClientSession:
     """Return a session like `egress.open_session`, of which all requests go through the proxy."""
@@ -147,7 +145,6 @@ def open_session(
         guard=gate,
         middlewares=(Through(proxy, policy),),
         ca_file=ca_file,
-        trace_configs=trace_configs,
     )
 
 

@@ -4,8 +4,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from consignee.errors import RateLimited
 
@@ -13,8 +12,7 @@ MOST_KEYS: Final = 10_000
 """How many keys are remembered; of more, those that asked for nothing the longest are forgotten."""
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(NamedTuple):
     """What a rate leaves to one key: `left` of `most`, which come back within `window` seconds, all of them in `full_in`."""
 
     name: str

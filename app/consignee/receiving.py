@@ -15,6 +15,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
+from consignee import phases
+
 MOST: Final = 1024 * 1024
 """Bytes of one answer, and of all interim ones before it; more than arrives before we stop reading a body that is too long."""
 
@@ -60,8 +62,14 @@ def _forget_unsent(transport: asyncio.BaseTransport) -> None:
 
 
 class CappedConnector(aiohttp.TCPConnector):
-    """Opens connections of which each answer is capped."""
+    """Opens connections of which each answer is capped, and tells who watches when it does."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._factory = functools.partial(CappedHandler, loop=self._loop)  # type: ignore[assignment]
+
+    async def _create_connection(self, *arguments: Any, **options: Any) -> ResponseHandler:
+        phases.enter("connect")
+        made = await super()._create_connection(*arguments, **options)
+        phases.enter(None)
+        return made

@@ -120,9 +120,12 @@ def _ciphers(keys: Iterable[bytes]) -> dict[str, AESGCM]:
     return {key_id_of(key): AESGCM(key) for key in keys}
 
 
-def _associated(*parts: object) -> bytes:
-    texts = [str(part).encode() for part in parts]
-    return b"".join(len(text).to_bytes(4) + text for text in texts)
+def _associated(account: str, id: str, revision: int, field: str) -> bytes:  # noqa: A002
+    bound = b""
+    for part in (account, id, str(revision), field):
+        text = part.encode()
+        bound += len(text).to_bytes(4) + text
+    return bound
 
 
 def parse_key(text: str) -> bytes:

@@ -87,6 +87,7 @@ class ServerSettings:
     host: str = _setting("127.0.0.1", "Address to listen on.", _NOT_EMPTY)
     port: int = _setting(8080, "Port to listen on; 0 picks a free one.", _between(0, 65535))
     shutdown_timeout: float = _setting(25, "Seconds that requests under way get at a stop.", _between(0, 3600))
+    uvloop: bool = _setting(True, "Whether to run on uvloop where it is installed.")
 
 
 @dataclass(frozen=True)

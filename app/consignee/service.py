@@ -96,19 +96,20 @@ class Destinations:
         limit = (await self._room(account)).limit
         report = await self._prove(account, draft, {}) if draft.enabled else None
         now = self._timestamp()
-        made = Destination(**vars(draft), account=account, id="", revision=0, created_at=now, updated_at=now)
-        made = self._remember(made, report)
-        if id:
-            return await self._save(replace(made, id=id), limit=limit)
         while True:
-            with suppress(Conflict):  # the id is taken: try another
-                return await self._save(replace(made, id=self._random(4).hex().upper()), limit=limit)
+            own: dict[str, Any] = {"account": account, "id": id or self._random(4).hex().upper(), "revision": 1}
+            made = self._remember(Destination(**vars(draft), **own, created_at=now, updated_at=now), report)
+            try:
+                return await self._write(made, limit=limit)
+            except Conflict:  # the id is taken: try another
+                if id:
+                    raise
 
     async def get(self, account: str, id: str) -> Destination:  # noqa: A002
         """Return a destination; raises NotFound."""
         return self._read(await fetch(self.store, KIND, account, id, what="destination"))
 
-    async def list(self, account: str, listing: Listing = Listing()) -> Page:  # noqa: B008
+    async def list(self, account: str, listing: Listing = Listing()) -> Page[Destination]:  # noqa: B008
         """Return a page of the account's destinations."""
         listing = replace(listing, type=self.catalog.canonical(listing.type))
         return paginate(map(self._read, await self.store.list(KIND, account)), listing)
@@ -263,17 +264,14 @@ class Destinations:
             for watcher in self.works_again:
                 await watcher(saved.account, saved.id)
 
-    async def _save(self, destination: Destination, *, limit: int | None = None) -> Destination:
-        saved = replace(destination, revision=destination.revision + 1)
-        await self.store.save(
-            KIND,
-            saved.account,
-            saved.id,
-            to_data(saved, self.sealer),
-            replaces=destination.revision,
-            limit=limit,
-        )
-        return saved
+    async def _save(self, destination: Destination) -> Destination:
+        return await self._write(replace(destination, revision=destination.revision + 1))
+
+    async def _write(self, destination: Destination, *, limit: int | None = None) -> Destination:
+        """Save a destination as the revision that it has."""
+        before, data = destination.revision - 1, to_data(destination, self.sealer)
+        await self.store.save(KIND, destination.account, destination.id, data, replaces=before, limit=limit)
+        return destination
 
     def _read(self, document: Document) -> Destination:
         return from_document(document, self.sealer)

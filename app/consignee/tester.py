@@ -1,9 +1,8 @@
 """Runs connectivity tests: so many at once, each within its time, and none without a memory of the file that it writes."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from consignee.catalog import Catalog
 from consignee.destination import Draft
@@ -73,11 +72,12 @@ class Tester:
 
     @asynccontextmanager
     async def _slot(self, account: str, patient: bool) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(None if patient else self._timeout):
-                    await stack.enter_async_context(self._slots.turn(account))
-            except TimeoutError:
-                wait = max(1, round(self._timeout))
-                raise RateLimited("Too many connectivity tests are under way.", retry_after=wait) from None
+        try:
+            await self._slots.take(account, within=None if patient else self._timeout)
+        except TimeoutError:
+            wait = max(1, round(self._timeout))
+            raise RateLimited("Too many connectivity tests are under way.", retry_after=wait) from None
+        try:
             yield
+        finally:
+            self._slots.give_back(account)

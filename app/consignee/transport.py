@@ -4,17 +4,16 @@ Redirects are never followed. An answer's body is read up to a limit; what a pro
 """
 
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 import aiohttp
 from yarl import URL
 
-from consignee import egress, proxy
+from consignee import egress, phases, proxy
 from consignee.body import Body
 from consignee.errors import (
     EndpointRefused,
@@ -25,6 +24,9 @@ from consignee.errors import (
     TlsFailed,
 )
 from consignee.passage import Passage
+from consignee.phases import Trace
+
+__all__ = ["ANSWER_BYTES", "IDLE_SECONDS", "LEAST_RATE", "Answer", "Parts", "Trace", "Transport", "network_failure"]
 
 ANSWER_BYTES: Final = 64 * 1024
 IDLE_SECONDS: Final = 60.0
@@ -38,41 +40,6 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-class Trace:
-    """How long resolving and connecting took, in milliseconds, and which of them is under way."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
-        self.spent: dict[str, float] = {}
-        self.current: str | None = None
-        self._since = 0.0
-
-    def enter(self, phase: str | None) -> None:
-        """Note that `phase` begins now, and that the one before it has ended."""
-        now = self.clock()
-        if self.current is not None:
-            self.spent[self.current] = self.spent.get(self.current, 0.0) + (now - self._since) * 1000
-        self.current, self._since = phase, now
-
-
-def trace_config() -> aiohttp.TraceConfig:
-    """Return the hooks that tell a request's Trace what its connection is doing."""
-
-    def telling(phase: str | None) -> Callable[[object, SimpleNamespace, object], object]:
-        async def tell(session: object, context: SimpleNamespace, params: object) -> None:
-            if isinstance(context.trace_request_ctx, Trace):
-                context.trace_request_ctx.enter(phase)
-
-        return tell
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(telling("connect"))  # type: ignore[arg-type]
-    config.on_dns_resolvehost_start.append(telling("resolve"))  # type: ignore[arg-type]
-    config.on_dns_resolvehost_end.append(telling("connect"))  # type: ignore[arg-type]
-    config.on_connection_create_end.append(telling(None))  # type: ignore[arg-type]
-    return config
 
 
 @dataclass(frozen=True)
@@ -144,41 +111,49 @@ class Transport:
         Raises a ProviderFailure if there is no answer; what reading the body raises is raised as it is.
         """
         passage = Passage(body, idle=patience or self._idle, least=self._least)
-        between = self._idle if patience else None
+        timeout = _timeout(self._idle, self._idle if patience else None)
+        phases.watch(self._trace)
         try:
-            async with (
-                passage.limit,
-                self._session.request(
+            async with passage.limit:
+                response = await self._session.request(
                     method,
                     URL(url, encoded=True),
                     headers=passage.headers(headers),
                     data=passage.payload(),
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._idle, sock_read=between),
-                    trace_request_ctx=self._trace,
-                ) as response,
-            ):
+                    timeout=timeout,
+                )
                 answer = Answer(response.status, response.headers, await _beginning(response))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if passage.broken is None:
                 # Others quote the URL or what was answered, and both may hold what is secret.
                 raise network_failure(error) from (error if isinstance(error, aiohttp.ClientConnectorError) else None)
         finally:
-            await passage.end()
+            if passage.in_pieces:
+                await passage.end()
         if passage.broken is not None:
             raise passage.broken
         return answer
 
 
+@lru_cache
+def _timeout(connect: float, between: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, sock_read=between)
+
+
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    read = bytearray()
-    while len(read) < ANSWER_BYTES:
-        chunk = await response.content.read(ANSWER_BYTES - len(read))
-        if not chunk:
-            return bytes(read)
-        read += chunk
-    response.close()
-    return bytes(read)
+    if response.closed and response.connection is None:
+        # All of a short answer has come with its headers, and the connection is free again.
+        return response.content.read_nowait(ANSWER_BYTES)
+    async with response:
+        read = bytearray()
+        while len(read) < ANSWER_BYTES:
+            chunk = await response.content.read(ANSWER_BYTES - len(read))
+            if not chunk:
+                return bytes(read)
+            read += chunk
+        response.close()
+        return bytes(read)
 
 
 def network_failure(error: Exception) -> ProviderFailure:

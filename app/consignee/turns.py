@@ -19,13 +19,25 @@ class Turns:
     @asynccontextmanager
     async def turn(self, account: str) -> AsyncIterator[None]:
         """Hold a place for the account, after waiting for it as long as it takes."""
-        await self._take(account)
+        await self.take(account)
         try:
             yield
         finally:
-            self._give_back(account)
+            self.give_back(account)
 
-    async def _take(self, account: str) -> None:
+    async def take(self, account: str, *, within: float | None = None) -> None:
+        """Return when the account has a place, which it must give back; raises TimeoutError after so many seconds."""
+        if self._free and not self._waiting and self._taken[account] < self._each:
+            self._seat(account)
+            return
+        async with asyncio.timeout(within):
+            await self._wait(account)
+
+    def _seat(self, account: str) -> None:
+        self._free -= 1
+        self._taken[account] += 1
+
+    async def _wait(self, account: str) -> None:
         place = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(account, deque()).append(place)
         self._serve()
@@ -33,10 +45,11 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if not place.cancelled():  # it was served in the same moment
-                self._give_back(account)
+                self.give_back(account)
             raise
 
-    def _give_back(self, account: str) -> None:
+    def give_back(self, account: str) -> None:
+        """Let somebody else have the place."""
         self._free += 1
         self._taken[account] -= 1
         if not self._taken[account]:
@@ -50,8 +63,7 @@ class Turns:
             if queue:  # the account goes to the end: the others come first
                 self._waiting[account] = queue
             if not place.done():
-                self._free -= 1
-                self._taken[account] += 1
+                self._seat(account)
                 place.set_result(None)
 
     def _next(self) -> str | None:

@@ -4,8 +4,7 @@ It needs no right but those two. Each step is reported with its milliseconds and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -84,34 +83,37 @@ class Report:
 
 
 class _Run:
-    """One test as it goes on."""
+    """One test as it goes on; `step` is what is under way, or was when it failed."""
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.steps: list[Step] = []
+        self.step = ""
+        self._began = self._before = 0.0
         self._reported: set[str] = set()
         self._accepted = False
 
-    @asynccontextmanager
-    async def step(self, name: str) -> AsyncIterator[None]:
-        began = self.trace.clock()
-        before = sum(self.trace.spent.values())
-        try:
-            yield
-        except ProviderFailure as failure:
-            self._accepted = failure.accepted
-            current = self.trace.current
-            at = current if current and current not in self._reported else name
-            self.trace.enter(None)
-            self._network_steps(failed=at)
-            self._add(at, self._spent(began, before) if at == name else self.trace.spent[at], failure)
-            raise
-        self._network_steps()
-        self._add(name, self._spent(began, before))
+    def begin(self, name: str) -> None:
+        """Note that a step begins."""
+        self.step, self._began, self._before = name, self.trace.clock(), sum(self.trace.spent.values())
 
-    def _spent(self, began: float, before: float) -> float:
-        connecting = sum(self.trace.spent.values()) - before
-        return (self.trace.clock() - began) * 1000 - connecting
+    def end(self) -> None:
+        """Note that the step went well."""
+        self._network_steps()
+        self._add(self.step, self._spent())
+
+    def fail(self, failure: ProviderFailure) -> None:
+        """Note that the step failed, or what it is made of."""
+        self._accepted = failure.accepted
+        current = self.trace.current
+        at = current if current and current not in self._reported else self.step
+        self.trace.enter(None)
+        self._network_steps(failed=at)
+        self._add(at, self._spent() if at == self.step else self.trace.spent[at], failure)
+
+    def _spent(self) -> float:
+        connecting = sum(self.trace.spent.values()) - self._before
+        return (self.trace.clock() - self._began) * 1000 - connecting
 
     @property
     def uploaded(self) -> bool:
@@ -162,15 +164,6 @@ async def _nothing(key: str) -> None:
     pass
 
 
-@asynccontextmanager
-async def _until(deadline: float, *, limit: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    except TimeoutError:
-        raise TimedOut(f"The storage did not answer within {limit:g} seconds.") from None
-
-
 async def verify(
     draft: Draft,
     provider: Provider,
@@ -200,25 +193,29 @@ async def verify(
 
 
 async def _attempt(run: _Run, bucket: Bucket, key: str, timeout: float) -> ProviderFailure | None:
-    deadline = asyncio.get_running_loop().time() + timeout
     try:
-        async with run.step("upload"), _until(deadline, limit=timeout):
+        async with asyncio.timeout(timeout):
+            run.begin("upload")
             await bucket.put(key, CONTENT)
-        async with run.step("delete"), _naming(key), _until(deadline, limit=timeout):
+            run.end()
+            run.begin("delete")
             await bucket.delete(key)
-    except ProviderFailure as failure:
-        return failure
-    return None
+            run.end()
+    except TimeoutError:
+        failure: ProviderFailure = TimedOut(f"The storage did not answer within {timeout:g} seconds.")
+    except ProviderFailure as raised:
+        failure = raised
+    else:
+        return None
+    if run.step == "delete":
+        failure.hint = _naming(failure, key)
+    run.fail(failure)
+    return failure
 
 
-@asynccontextmanager
-async def _naming(key: str) -> AsyncIterator[None]:
-    try:
-        yield
-    except AccessDenied as failure:
-        allow = "Uploading is allowed but deleting is not: give this key the right to delete as well."
-        failure.hint = f"{allow} The test file {key} was left behind."
-        raise
-    except ProviderFailure as failure:
-        failure.hint = f"{failure.hint} The test file {key} was left behind."
-        raise
+def _naming(failure: ProviderFailure, key: str) -> str:
+    """Return the hint for what could not be deleted."""
+    hint = failure.hint
+    if isinstance(failure, AccessDenied):
+        hint = "Uploading is allowed but deleting is not: give this key the right to delete as well."
+    return f"{hint} The test file {key} was left behind."

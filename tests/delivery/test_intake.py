@@ -73,7 +73,8 @@ async def test_a_set_without_files_is_refused(spool: Spool, tmp_path: Path) -> N
 
 async def test_an_intake_that_is_left_without_keeping_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
     async with spool.intake() as intake:
-        await intake.add("a", arriving(b"x"))
+        await intake.add("a", arriving(bytes(10**6)))
+        await intake.add("b", arriving(b"x"))
         assert len(lying_in(tmp_path / "spool")) == 2
     assert lying_in(tmp_path / "spool") == []
 
@@ -160,7 +161,7 @@ class Counting(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
-CALLS = ["open", "folder", "write", "end of the first", "second", "move"]
+CALLS = ["open", "folder", "end of the first", "second, and move"]
 
 
 @pytest.mark.parametrize("call", CALLS[1:])
@@ -186,6 +187,8 @@ async def test_small_chunks_are_gathered_before_a_thread_is_asked(tmp_path: Path
         await intake.add("a", arriving(*[bytes(100)] * 10_000))
         assert executor.calls - before == 4
         await intake.add("b", arriving(b"x", b"y"))
+        await intake.add("c", arriving(b"z"))
+        await intake.keep()
         assert executor.calls - before == 5
     executor.shutdown()
 

@@ -37,6 +37,27 @@ async def test_what_arrived_is_not_sent_again_after_a_failure(tmp_path: Path) ->
         assert (await d.status(result_set))["bytes_done"] == 16
 
 
+async def test_a_file_does_not_wait_for_a_slow_one_before_it_once_there_is_a_place(tmp_path: Path) -> None:
+    """Not even if all places were taken when the delivery began."""
+    async with depot(tmp_path, per_destination=2) as d:
+        one = await d.destination()
+        collection = await d.collection(one)
+        for name in ("1", "2", "slow"):
+            d.warehouse.gates[name] = asyncio.Event()
+        await d.deliver(collection, {"1": b"", "2": b""})
+        async with at_work(d):
+            await until(lambda: len(d.sent()) == 2)
+            late = await d.deliver(collection, {"slow": b"", "next": b"", "last": b""})
+            lanes = d.parts.courier._places._lanes
+            await until(lambda: any(lane._waiters for lane in lanes.values()))
+            for name in ("1", "2"):
+                d.warehouse.gates[name].set()
+            await until(lambda: {"next", "last"} <= d.warehouse["bucket"].keys())
+            assert "slow" not in d.warehouse["bucket"]
+            d.warehouse.gates["slow"].set()
+            await until(lambda: d.at_rest(late))
+
+
 async def test_what_arrived_is_not_sent_again_after_a_restart(tmp_path: Path) -> None:
     warehouse = Warehouse()
     for faults in ([None, passing()], []):

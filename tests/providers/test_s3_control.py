@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from consignee.egress import AllowRule, Policy, open_session
-from consignee.errors import MissingExtra, TimedOut
+from consignee.errors import MissingExtra, NotAStorageService, TimedOut
 from consignee.providers import s3, s3_control
 from consignee.transport import Transport
 from fakes import hostile
@@ -91,6 +91,18 @@ async def test_no_name_of_a_bucket_means_anything_else(bucket_name: str) -> None
         await bucket.put("key", BODY)
     assert {request.path.split("?")[0] for request in server.requests} == {f"/{bucket_name}/key"}
     assert len(server.requests) == len(PUT)
+
+
+async def test_no_answer_sends_the_library_elsewhere() -> None:
+    """It would ask again, and keep the place that a customer's storage names for the calls of all others, whose client it is."""
+    redirect = Answer(200, {}, b"<Error ><Code>PermanentRedirect</Code><Region>eu-central-1</Region></Error>")
+    async with (
+        scripted(lambda _: redirect) as server,
+        opened(s3.PROVIDER, S3_FIELDS, loopback(s3=server.url), parts=PARTS) as bucket,
+    ):
+        with pytest.raises(NotAStorageService):
+            await bucket.put("key", BODY)
+    assert len(server.requests) == 1
 
 
 async def test_without_aiobotocore_it_says_what_to_install(unloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:

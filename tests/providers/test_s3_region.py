@@ -1,5 +1,6 @@
 """How the region of a bucket at Amazon is found, and that nothing else is taken for one."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -71,6 +72,14 @@ async def test_the_region_of_a_real_server_is_found(swift_eu: StorageServer) -> 
         await bucket.put("found-region", BODY)
     assert bucket.found == {"region": "eu-west-1"}
     assert await swift_eu.read("test:tester", "demo-bucket", "found-region") == b"content"
+
+
+async def test_uploads_at_once_all_find_the_region() -> None:
+    async with scripted(in_region("eu-west-1", names_it_in_the_body)) as server, at(server) as bucket:
+        await asyncio.gather(*(bucket.put(f"key {number}", BODY) for number in range(5)))
+        await bucket.put("another", BODY)
+    regions = [signed_region(request) for request in server.requests]
+    assert sorted(regions) == ["eu-west-1"] * 6 + ["us-east-1"] * 5
 
 
 async def test_a_delete_finds_the_region_too() -> None:

@@ -34,6 +34,19 @@ class OutcomeContract:
         assert await queue.get("a", "1") == first
         assert len(await queue.claim(10, each=EACH)) == 2
 
+    async def test_what_is_unfinished_is_known_without_reading_it(self, queue: Queue) -> None:
+        """Due or leased, of those jobs alone; one at rest is not, and one that is no more."""
+        for id_, due in (("x.1", START), ("x.2", None), ("y.1", None), ("z.1", START)):
+            await queue.add("a", id_, {}, lane="l", due=due)
+        assert await queue.unfinished("a", prefix="x.")
+        assert not await queue.unfinished("a", prefix="y.")
+        assert not await queue.unfinished("b", prefix="x.")
+        first, second = await queue.claim(2, each=EACH)
+        assert await queue.unfinished("a", prefix="x.")
+        await queue.acknowledge(first, {})
+        await queue.remove(second.account, second.id)
+        assert not await queue.unfinished("a", prefix="")
+
     async def test_a_list_is_of_one_account_and_oldest_first(self, queue: Queue) -> None:
         for id_ in ("x.2", "y.1", "x.1"):
             await queue.add("a", id_, {}, lane="l", due=None)

@@ -47,6 +47,30 @@ class StoreContract:
         assert [one.id for one in await store.list(KIND, "a", prefix="ab.")] == ["ab.2", "ab.1"]
         assert await store.list(KIND, "b", prefix="ab.") == []
 
+    async def test_the_version_is_another_one_after_every_change(self, store: Store) -> None:
+        """And that of another account, or of another kind, need not be."""
+        seen = [store.version(KIND, "a")]
+        for change in (
+            store.save(KIND, "a", "1", {}),
+            store.save(KIND, "a", "1", {"later": 1}, replaces=1),
+            store.save(KIND, "a", "2", {}),
+            store.remove(KIND, "a", "1", replaces=2),
+            store.remove(KIND, "a", "2", replaces=1),
+        ):
+            await change
+            seen.append(store.version(KIND, "a"))
+        assert seen == sorted(set(seen))
+        assert seen[-1] == store.version(KIND, "a")
+
+    async def test_the_revisions_are_those_of_the_list_in_its_order(self, store: Store) -> None:
+        for id_ in ("2", "1"):
+            await store.save(KIND, "a", id_, {})
+        await store.save(KIND, "a", "2", {"later": 1}, replaces=1)
+        await store.save(KIND, "b", "3", {})
+        assert list((await store.revisions(KIND, "a")).items()) == [("2", 2), ("1", 1)]
+        assert await store.revisions(KIND, "c") == {}
+        assert [await store.revision(KIND, account, "1") for account in ("a", "c")] == [1, 0]
+
     async def test_the_ids_are_those_of_the_list_in_its_order(self, store: Store) -> None:
         """Also with a beginning, and after changes and removals; what a caller does to them changes nothing."""
         for id_ in ("ab.2", "a.1", "ab.1", "b.ab.", "ab.1.x"):

@@ -19,7 +19,7 @@ from delivery.spooling import arriving, kept, opened
 from store.strict_disk import StrictDisk
 
 KIND: Final = "result_sets"
-FILES: Final = {"0": b"content" * 9000, "1": b"x"}
+FILES: Final = {"0": b"small", "1": b"content" * 9000, "2": b"x"}
 
 
 async def first(directory: Path) -> None:

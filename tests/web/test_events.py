@@ -138,8 +138,8 @@ class BlindStore(MemoryStore):
     async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
         return await super().get(kind, account, self._seen(kind, id))
 
-    async def ids(self, kind: str, account: str, *, prefix: str = "") -> list[str]:
-        return await super().ids(kind, account, prefix=self._seen(kind, prefix))
+    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
+        return await super().revision(kind, account, self._seen(kind, id))
 
     def _seen(self, kind: str, asked: str) -> str:
         if self.blind and kind == "result_sets":

@@ -187,6 +187,22 @@ async def test_a_head_that_is_too_large_is_400_and_closed(serve: Serve, sent: by
     assert await small.ask(b"GET /healthz HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 20 + b"\r\n") == 200
 
 
+@pytest.mark.parametrize("body", [b"", b"{}"])
+async def test_what_came_with_the_request_before_it_counts_for_a_head(serve: Serve, body: bytes) -> None:
+    """Whether that ended with its own head or with its body."""
+    line = await (await serve(header_bytes=2048)).dial()
+    first = b"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
+    second = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1500 + b"\r\n"
+    if body:
+        line.writer.write(first + body[:1])
+        await line.reader.readuntil(b"\r\n\r\n")
+        line.writer.write(body[1:] + second)
+    else:
+        assert await line.ask(first + second) == 200
+    line.writer.write(b"Y: " + b"y" * 1500 + b"\r\n\r\n")
+    assert b"invalid_request" in await line.rest()
+
+
 async def test_one_too_many_takes_the_place_of_the_one_that_waits_the_longest(serve: Serve) -> None:
     """First of those that never asked for anything: half-open connections cost nobody else's."""
     server = await serve(connections=10, connections_per_address=0)

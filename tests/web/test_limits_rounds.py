@@ -44,3 +44,32 @@ async def test_who_went_away_takes_nobody_s_turn() -> None:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert order == ["a", "d"]
+
+
+async def test_of_requests_that_take_no_time_many_begin_in_a_round() -> None:
+    """Until the round is as old as it may get; then the accounts take turns as ever."""
+    now, order = 0.0, list[str]()
+    rounds = Rounds(seconds=1.0, clock=lambda: now)
+
+    async def spending(account: str) -> None:
+        nonlocal now
+        await begun(rounds, order, account)
+        now += 0.25
+
+    async with asyncio.TaskGroup() as group:
+        for account in [*"aaaaaaaa", "b"]:
+            group.create_task(spending(account))
+    assert order[:4] == ["a"] * 4
+    assert "b" in order[4:7]
+    assert sorted(order) == [*"aaaaaaaa", "b"]
+
+
+async def test_after_a_round_that_was_long_one_request_begins_in_the_next() -> None:
+    now, order = 0.0, list[str]()
+    rounds = Rounds(seconds=1.0, clock=lambda: now)
+    first = asyncio.create_task(begun(rounds, order, "a"))
+    await first
+    now = 5.0
+    waiting = [asyncio.create_task(begun(rounds, order, account)) for account in "bcd"]
+    await asyncio.gather(*waiting)
+    assert order == ["a", "b", "c", "d"]

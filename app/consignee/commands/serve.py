@@ -2,12 +2,17 @@
 
 import argparse
 import asyncio
+import gc
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from consignee.errors import SettingsError
 from consignee.log import configure_logging
 from consignee.settings import SETTINGS, load_settings
 from consignee.web.server import serve
+
+log = logging.getLogger(__name__)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,8 +23,19 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in ("host", "port") if getattr(arguments, name) is not None}
     settings = replace(settings, server=replace(settings.server, **given))
     configure_logging(settings.log)
-    asyncio.run(serve(settings, ready=_ready))
+    with asyncio.Runner(loop_factory=_uvloop() if settings.server.uvloop else None) as runner:
+        log.debug("the event loop is that of %s", type(runner.get_loop()).__module__.partition(".")[0])
+        runner.run(serve(settings, ready=_ready))
     return 0
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes a loop of uvloop, which the extra `speed` brings; None if it is not installed."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 def _check(name: str, value: object) -> None:
@@ -33,4 +49,5 @@ def _check(name: str, value: object) -> None:
 
 
 def _ready(url: str) -> None:
+    gc.freeze()  # so are the store's documents: they need not be looked at each time that garbage is collected
     print(f"consignee is ready at {url}", flush=True)

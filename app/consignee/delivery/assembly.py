@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from consignee.agenda import Agenda
 from consignee.collections import Collections
@@ -16,13 +17,13 @@ from consignee.delivery.abandoning import Abandoning
 from consignee.delivery.attempt import Courier, Skipped
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.deliveries import Deliveries
-from consignee.delivery.delivery import Delivery
 from consignee.delivery.dispatch import Dispatch
 from consignee.delivery.engine import Engine
 from consignee.delivery.outcomes import Surroundings
+from consignee.delivery.result_set import document_id
 from consignee.delivery.results import ResultSets
 from consignee.delivery.schedule import Schedule
-from consignee.delivery.sending import Errand, Places, is_same_way, share_of
+from consignee.delivery.sending import Errand, Places, Target, is_same_way, share_of
 from consignee.delivery.spool import SPOOLS, Spool, spool_directory
 from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
@@ -35,6 +36,7 @@ from consignee.queue.stored import StoredQueue
 from consignee.sealed import SEALED, resealed
 from consignee.secret import Sealer
 from consignee.sections import seconds
+from consignee.service import KIND as DESTINATIONS
 from consignee.service import Destinations
 from consignee.settings import Settings
 
@@ -81,6 +83,8 @@ class Assembly:
         self.results = self._results()
         self.webhooks = self._webhooks()
         self.dispatch = self._dispatch()
+        self._in_use: WeakValueDictionary[tuple[str, str, int], Target] = WeakValueDictionary()
+        """Destinations that attempts under way have read, with the version of the store at which they did."""
 
     async def open(self) -> None:
         """Take up what is known, and finish what an end in the middle left; raises StoreUnusable, StoreError."""
@@ -215,23 +219,26 @@ class Assembly:
 
     async def find(self, job: Job) -> Errand | None:
         """Return what a job is about, None if its result set is gone; raises Skipped."""
-        delivery = Delivery.of(job)
         try:
-            result_set = await self.results.get(job.account, delivery.collection_id, delivery.number)
+            result_set = await self.results.get(job.account, job.data["collection_id"], job.data["number"])
         except NotFound:
             return None
-        await self.deliveries.require_enabled(job.account, job.lane)
+        return Errand(result_set=result_set, target=await self._target(job.account, job.lane))
+
+    async def _target(self, account: str, id: str) -> Target:  # noqa: A002
+        """Return an enabled destination, read no oftener than it changes while something is sent to it; raises Skipped."""
+        place = account, id, self.store.version(DESTINATIONS, account)
+        if (known := self._in_use.get(place)) is not None:
+            return known
+        await self.deliveries.require_enabled(account, id)
         try:
-            destination = await self.destinations.get(job.account, job.lane)
+            destination = await self.destinations.get(account, id)
         except NotFound:
             raise Skipped("The destination was deleted.") from None
         provider = self.destinations.catalog.provider(destination)
-        return Errand(
-            result_set=result_set,
-            destination=destination,
-            prefix=provider.path_prefix(destination),
-            prefix_field=provider.fields.prefix_field,
-        )
+        prefix, field = provider.path_prefix(destination), provider.fields.prefix_field
+        self._in_use[place] = target = Target(destination=destination, prefix=prefix, prefix_field=field)
+        return target
 
     async def disable(self, destination: Destination) -> None:
         """Disable a destination to which nothing can be delivered, and skip what waits for it, unless it was mended."""
@@ -248,7 +255,7 @@ class Assembly:
 
     async def ended(self, job: Job) -> None:
         """Pass on that a delivery ended."""
-        await self.deliveries.ended(job.account, Delivery.of(job).result_set_id)
+        await self.deliveries.ended(job.account, document_id(job.data["collection_id"], job.data["number"]))
 
     async def all_ended(self, account: str, collection_id: str, number: int, completion: str) -> None:
         """Pass on that a result set is complete."""

@@ -112,9 +112,9 @@ class Courier:
         job, crashes = tracking.job, tracking.job.crashes
 
         def interrupted(delivery: Delivery) -> Delivery:
-            delivery = replace(delivery, attempts=job.attempt - 1)
+            delivery = delivery.with_(attempts=job.attempt - 1)
             if crashes == 1 or delivery.files_sent > delivery.sent_at_crash:
-                delivery = replace(delivery, spared=crashes - 1, sent_at_crash=delivery.files_sent)
+                delivery = delivery.with_(spared=crashes - 1, sent_at_crash=delivery.files_sent)
             return delivery.with_entry(self._time(), f"An attempt was interrupted ({crashes} in a row).")
 
         tracking.note(interrupted)
@@ -132,9 +132,9 @@ class Courier:
     async def _deliver(self, tracking: Tracking, errand: Errand) -> ProviderFailure | None:
         """Send what is missing; return what is wrong with the destination."""
         around = self._around
-        if tracking.delivery.place != errand.place:
+        if tracking.delivery.place != errand.target.place:
             self._move(tracking, errand)
-        tracking.note(lambda delivery: replace(delivery, attempts=tracking.job.attempt))
+        tracking.note(lambda delivery: delivery.with_(attempts=tracking.job.attempt))
         try:
             async with around.open_bucket(errand.destination) as bucket, tracking.saved_now_and_then():
                 sender = Sender(
@@ -159,7 +159,7 @@ class Courier:
         elif before.checkpoints:
             text = "the unfinished uploads of delivery %s are left behind: its destination leads to another bucket now"
             log.warning(text, tracking.job.id)
-        tracking.note(lambda delivery: replace(delivery.with_nothing_sent(), place=errand.place))
+        tracking.note(lambda delivery: delivery.with_nothing_sent().with_(place=errand.target.place))
 
     def _time(self) -> datetime:
         return datetime.fromtimestamp(self._around.now(), UTC)

@@ -97,6 +97,8 @@ class Conditions:
         # Failures further apart than what passes between two attempts say nothing of the time between them.
         self._gap = None if disable_after is None else max(disable_after / 2, 2 * schedule.longest)
         self._known: dict[tuple[str, str], Condition] = {}
+        self.changes = 0
+        """How often one of them has changed."""
 
     async def open(self) -> None:
         """Take up what is known, and let those destinations rest that did."""
@@ -171,6 +173,7 @@ class Conditions:
     async def forget(self, account: str, destination_id: str) -> None:
         """Drop all that is known: the destination is no more."""
         self._known.pop((account, destination_id), None)
+        self.changes += 1
         await self._queue.hold(account, destination_id, None)
         while (document := await self._store.get(KIND, account, destination_id)) is not None:
             with suppress(Conflict):
@@ -178,6 +181,7 @@ class Conditions:
 
     async def _set(self, account: str, destination_id: str, condition: Condition) -> None:
         self._known[account, destination_id] = condition
+        self.changes += 1
         await self._queue.hold(account, destination_id, condition.probe_at)
         try:
             await self._save(account, destination_id, condition)

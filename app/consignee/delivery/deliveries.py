@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from consignee.clock import timestamp
@@ -53,9 +52,12 @@ class Deliveries:
         """Add the deliveries of a result set that are not there yet; raises StoreError."""
         ids = result_set.destination_ids if destination_ids is None else destination_ids
         jobs = [await self._planned(result_set, one) for one in ids]
+        if len(jobs) == 1:
+            return await self._add(result_set.account, jobs[0])
         added = await asyncio.gather(*(self._add(result_set.account, job) for job in jobs), return_exceptions=True)
         for failure in filter(None, added):  # when none is being added any more
             raise failure
+        return None
 
     async def _planned(self, result_set: ResultSet, destination_id: str) -> Delivery:
         now = self._now()
@@ -113,7 +115,7 @@ class Deliveries:
 
     async def unfinished(self, account: str, result_set_id: str) -> bool:
         """Whether a delivery of the result set is under way or due."""
-        return any(job.due is not None for job in (await self.of(account, result_set_id)).values())
+        return await self._queue.unfinished(account, prefix=f"{result_set_id}.")
 
     async def resend(self, result_set: ResultSet, destination_ids: Iterable[str]) -> None:
         """Deliver a result set again: to these destinations, also to those that were not meant before."""
@@ -140,7 +142,7 @@ class Deliveries:
         now, delivery = self._now(), Delivery.of(job)
         if job.due is None:
             fresh = delivery.with_nothing_sent() if delivery.status in AFRESH else delivery
-            delivery = replace(fresh, status=states.PENDING, failures=0, code=None, ended_at=None)
+            delivery = fresh.with_(status=states.PENDING, failures=0, code=None, ended_at=None)
         return Change(delivery.with_entry(now, "Sending again was asked for.").to_data(), AT_ONCE)
 
     async def cancel(self, destination: Destination, reason: str, *, under_way: bool = True) -> None:
@@ -173,6 +175,8 @@ class Deliveries:
 
     async def ended(self, account: str, result_set_id: str) -> None:
         """If no delivery of a result set is unfinished, tell that on."""
+        if await self.unfinished(account, result_set_id):
+            return
         jobs = await self.of(account, result_set_id)
         if all(job.due is None for job in jobs.values()):
             collection_id, _, number = result_set_id.partition(".")
@@ -191,8 +195,8 @@ def _fingerprint(jobs: Mapping[str, Job]) -> str:
 
 def skipped(delivery: Delivery, now: datetime, reason: str) -> Delivery:
     """Return the delivery, skipped for that reason."""
-    ended = replace(delivery.with_entry(now, reason), status=states.SKIPPED, ended_at=timestamp(now))
-    return replace(ended, checkpoints={}, failures=0, code=None)
+    ended = delivery.with_entry(now, reason).with_(status=states.SKIPPED, ended_at=timestamp(now))
+    return ended.with_(checkpoints={}, failures=0, code=None)
 
 
 def _failed_since(job: Job, since: str) -> bool:

@@ -1,9 +1,9 @@
 """Delivery: one result set on its way to one destination; what a job of the queue holds, and how it is answered."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from consignee.clock import timestamp
 from consignee.delivery.result_set import document_id
@@ -73,38 +73,47 @@ class Delivery:
         """How many of its files are delivered."""
         return self.sent_up_to + len(self.sent)
 
+    def with_(self, **changes: Any) -> Self:
+        """Return the delivery with other values: what `dataclasses.replace` does, which takes four times as long."""
+        changed = object.__new__(type(self))
+        changed.__dict__.update(self.__dict__, **changes)
+        return changed
+
     def is_sent(self, index: int) -> bool:
         """Whether that file is delivered, counted from 0."""
         return index < self.sent_up_to or index in self.sent
 
-    def with_sent(self, index: int, size: int) -> "Delivery":
-        """Return the delivery with that file of so many bytes delivered."""
+    def with_sent(self, index: int, size: int, upload: Mapping[str, Any]) -> "Delivery":
+        """Return the delivery with that file of so many bytes delivered, and the record of its upload."""
         sent, first = {*self.sent, index}, self.sent_up_to
         while first in sent:
             sent.remove(first)
             first += 1
-        kept = {name: state for name, state in self.checkpoints.items() if name != str(index)}
-        return replace(
-            self, sent_up_to=first, sent=tuple(sorted(sent)), bytes_sent=self.bytes_sent + size, checkpoints=kept
+        return self.with_(
+            sent_up_to=first,
+            sent=tuple(sorted(sent)),
+            bytes_sent=self.bytes_sent + size,
+            checkpoints={name: state for name, state in self.checkpoints.items() if name != str(index)},
+            uploads=(*self.uploads, upload)[-_ENTRIES:],
         )
 
     def with_nothing_sent(self) -> "Delivery":
         """Return the delivery with all files still to be delivered."""
-        return replace(self, sent_up_to=0, sent=(), bytes_sent=0, checkpoints={})
+        return self.with_(sent_up_to=0, sent=(), bytes_sent=0, checkpoints={})
 
     def with_checkpoint(self, index: str, sealed: str | None) -> "Delivery":
         """Return the delivery with the checkpoint of a file, or without."""
         kept = {name: state for name, state in self.checkpoints.items() if name != index}
-        return replace(self, checkpoints=kept if sealed is None else {**kept, index: sealed})
+        return self.with_(checkpoints=kept if sealed is None else {**kept, index: sealed})
 
     def with_entry(self, now: datetime, text: str) -> "Delivery":
         """Return the delivery with an entry in its log."""
         entry = {"date_time": timestamp(now), "text": text}
-        return replace(self, log=(*self.log, entry)[-_ENTRIES:])
+        return self.with_(log=(*self.log, entry)[-_ENTRIES:])
 
     def with_upload(self, upload: Mapping[str, Any]) -> "Delivery":
         """Return the delivery with the record of an upload."""
-        return replace(self, uploads=(*self.uploads, upload)[-_ENTRIES:])
+        return self.with_(uploads=(*self.uploads, upload)[-_ENTRIES:])
 
     def to_data(self) -> dict[str, Any]:
         """Return the form in which a job holds it."""

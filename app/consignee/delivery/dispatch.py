@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from consignee.agenda import Agenda
-from consignee.body import CHUNK_BYTES
 from consignee.collections import Collections
 from consignee.delivery import webhooks as messages
 from consignee.delivery.attempt import Courier
@@ -16,11 +15,14 @@ from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.engine import Engine
 from consignee.delivery.result_set import ResultSet, document_id
 from consignee.delivery.results import ResultSets
+from consignee.delivery.sources import Source, opened
 from consignee.delivery.views import delivery_view, result_set_view, status_view
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
 from consignee.errors import ConsigneeError, NotFound, StoreError
 from consignee.queue import Job
+
+__all__ = ["Dispatch", "Source"]
 
 SWEEP: Final = 3600.0
 """Seconds from one removal of old result sets to the next, at most."""
@@ -28,9 +30,6 @@ MEND: Final = 10.0
 """Seconds from one attempt to finish what the disk did not let be finished to the next."""
 
 log = logging.getLogger(__name__)
-
-Source = str | Path | tuple[str, bytes | str | Path | AsyncIterator[bytes]]
-"""A file by its path, or its name with its content or its path."""
 
 
 class Dispatch:
@@ -78,10 +77,9 @@ class Dispatch:
     ) -> ResultSet:
         """Take in a complete result set; see `Destinations.deliver`."""
         collection = await self.collections.get(account, collection_id)
-        async with self.results.intake(collection) as intake:
-            for file in files:
-                name, content = (Path(file).name, file) if isinstance(file, str | Path) else file
-                await intake.add(name, _chunks(content))
+        async with self.results.intake(collection) as intake, aclosing(opened(files)) as sources:
+            async for name, chunks in sources:
+                await intake.add(name, chunks)
             return await self.results.complete(collection, intake, times)
 
     async def view(self, account: str, collection_id: str, number: str | int) -> dict[str, Any]:
@@ -166,15 +164,3 @@ class Dispatch:
             log.error("old result sets could not be removed: %s", error)
         finally:
             self._housekeeping.after(self._interval, self._retire)
-
-
-async def _chunks(content: bytes | str | Path | AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if isinstance(content, bytes):
-        yield content
-    elif isinstance(content, str | Path):
-        with await asyncio.to_thread(Path(content).open, "rb") as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
-                yield chunk
-    else:
-        async for chunk in content:
-            yield chunk

@@ -1,20 +1,21 @@
 """Intake: the files of one result set while they arrive. All of them are kept, or none."""
 
-import errno
-import logging
-import shutil
+import hashlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from consignee.body import CHUNK_BYTES
 from consignee.delivery.file_names import Names
+from consignee.delivery.folder import Folder
+from consignee.delivery.keeping import Keeping
 from consignee.delivery.writing import Disk, Writing
 from consignee.errors import InvalidRequest
-from consignee.store.disk import fsync_directory, new_directory
 
-logger = logging.getLogger(__name__)
+SMALL_BYTES: Final = 16 * 1024
+"""Up to which size a file is held in memory, to be written together with others."""
+HELD: Final = 16
+"""How many of them are."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class SpooledFile:
 
     def to_data(self) -> dict[str, Any]:
         """Return the stored form."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "SpooledFile":
@@ -45,26 +46,30 @@ class Limits:
 
 
 class Intake:
-    """The files of one result set while they arrive, one at a time; `files` are those that are on the disk whole.
+    """The files of one result set while they arrive, one at a time; `files` are those that have arrived whole.
 
-    `token` is what the result set that they become will have.
+    Small ones wait in memory, a few at a time, to be written together. `token` is what the result set that they become will have.
     """
 
-    def __init__(self, disk: Disk, token: str, place: Path, kept_at: Path, limits: Limits, names: Names) -> None:
+    def __init__(self, disk: Disk, keeping: Keeping, folder: Folder, token: str, limits: Limits, names: Names) -> None:
         self.files: list[SpooledFile] = []
         self.kept = False
-        self._disk = disk
         self.token = token
-        self._place = place
-        self._kept_at = kept_at
+        self._disk = disk
+        self._keeping = keeping
+        self._folder = folder
         self._limits = limits
         self._names = names
         self._bytes = 0
         self._whole = True
-        self._ours: list[Path] = []
+        self._held: dict[int, bytes] = {}
+
+    async def begin(self) -> None:
+        """Make the folder, so that a disk that fails is found out before anything arrives; raises StoreError."""
+        await self._disk.run(self._folder.make)
 
     async def add(self, name: str, chunks: AsyncIterator[bytes]) -> SpooledFile:
-        """Write one more file, in bounded memory, and sync it.
+        """Take in one more file, in bounded memory; it is durable when the set is kept.
 
         Raises InvalidRequest for a bad name or over a limit, StoreError if the disk failed, and whatever `chunks` raises;
         after any of them the intake takes nothing more and can't be kept.
@@ -72,7 +77,9 @@ class Intake:
         self._claim()
         self._check_count()
         self._names.add(name)
-        file = await self._receive(Writing(self._place / str(len(self.files))), name, chunks)
+        before = self._bytes
+        md5, sha256 = await self._receive(chunks)
+        file = SpooledFile(name, self._bytes - before, md5, sha256)
         self.files.append(file)
         self._whole = True
         return file
@@ -86,55 +93,59 @@ class Intake:
         if len(self.files) >= self._limits.files:
             raise InvalidRequest({"files": [f"must not be more than {self._limits.files}"]})
 
-    async def _receive(self, writing: Writing, name: str, chunks: AsyncIterator[bytes]) -> SpooledFile:
-        before, buffer = self._bytes, bytearray()
+    async def _receive(self, chunks: AsyncIterator[bytes]) -> tuple[str, str]:
+        writing, buffer = None, bytearray()
         try:
             async for chunk in chunks:
                 self._count(len(chunk))
                 buffer += chunk
                 if len(buffer) >= CHUNK_BYTES:
-                    await self._disk.run(writing.write, bytes(buffer))
+                    writing = writing or self._folder.writing(len(self.files))
+                    await self._disk.run(self._write, writing, bytes(buffer))
                     buffer.clear()
-            md5, sha256 = await self._disk.run(writing.finish, bytes(buffer))
+            if writing is None and len(buffer) <= SMALL_BYTES:
+                return await self._hold(bytes(buffer))
+            writing = writing or self._folder.writing(len(self.files))
+            return await self._disk.run(self._finish, writing, bytes(buffer))
         except BaseException:
-            await self._disk.run(writing.close)
+            if writing is not None:
+                await self._disk.run(writing.close)
             raise
-        return SpooledFile(name, self._bytes - before, md5, sha256)
 
     def _count(self, size: int) -> None:
         self._bytes += size
         if self._limits.bytes is not None and self._bytes > self._limits.bytes:
             raise InvalidRequest({"files": [f"must not be larger than {self._limits.bytes} bytes in all"]})
 
+    async def _hold(self, content: bytes) -> tuple[str, str]:
+        """Keep a small file in memory until there are some to write."""
+        self._held[len(self.files)] = content
+        if len(self._held) >= HELD:
+            await self._disk.run(self._write_held)
+        return hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest()
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, {}
+        self._folder.write(held)
+        self._folder.sync()
+
+    def _write(self, writing: Writing, data: bytes) -> None:
+        self._write_held()
+        writing.write(data)
+
+    def _finish(self, writing: Writing, data: bytes) -> tuple[str, str]:
+        self._write(writing, data)
+        return writing.finish()
+
     async def keep(self) -> str:
         """Make all files durable, in one step, and return their token. Raises InvalidRequest if there is none, StoreError."""
         if not self.files and self._whole:
             raise InvalidRequest({"files": ["is required"]})
         self._claim()
-        await self._disk.run(self._move)
+        await self._keeping.keep(self._folder, self._held)
         self.kept = True
         return self.token
 
-    def begin(self) -> None:
-        """Make the folder; blocks. Raises OSError, also if the token was given before: what is there is not ours to remove."""
-        if self._kept_at.exists():
-            raise FileExistsError(errno.EEXIST, "the token was given before")
-        new_directory(self._place)
-        self._ours.append(self._place)
-
-    def _move(self) -> None:
-        fsync_directory(self._place)
-        self._place.rename(self._kept_at)
-        self._ours.append(self._kept_at)
-        fsync_directory(self._kept_at.parent)
-        fsync_directory(self._place.parent)
-
-    def discard(self) -> None:
-        """Remove all of it, also what `keep` had moved already when it failed; blocks."""
-        for path in self._ours:
-            try:
-                shutil.rmtree(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.error("an unfinished intake could not be removed: %s", error)
+    async def discard(self) -> None:
+        """Remove all of it, also what `keep` had moved already when it failed."""
+        await self._disk.run(self._folder.discard)

@@ -112,7 +112,7 @@ class Outcomes:
         """Attempts ended the whole service; the storage is not even told to forget its uploads: that may be what ends it."""
         if tracking.delivery.checkpoints:
             log.warning("the unfinished uploads of delivery %s, which is set aside, are left behind", tracking.job.id)
-        tracking.note(lambda delivery: replace(delivery, checkpoints={}))
+        tracking.note(lambda delivery: delivery.with_(checkpoints={}))
         text = f"Set aside: {crashes} attempts in a row ended with the whole service."
         await self._end(tracking, states.FAILED, text, code="internal_error")
 
@@ -152,15 +152,16 @@ class Outcomes:
 
     async def _again(self, tracking: Tracking, text: str, *, failures: int, code: str, wait: float) -> None:
         delivery = tracking.delivery.with_entry(self._time(), text)
-        delivery = replace(delivery, status=states.RETRYING, failures=failures, code=code)
+        delivery = delivery.with_(status=states.RETRYING, failures=failures, code=code)
         due = self._around.now() + wait
         await self._kept(tracking.job, lambda: self._queue.retry(tracking.job, delivery.to_data(), due=due))
 
     async def _end(self, tracking: Tracking, status: str, text: str, *, code: str | None = None) -> None:
         delivery = tracking.delivery.with_entry(self._time(), text)
-        delivery = replace(delivery, status=status, code=code, failures=0, ended_at=timestamp(self._time()))
+        delivery = delivery.with_(status=status, code=code, failures=0, ended_at=timestamp(self._time()))
         job = await self._kept(tracking.job, lambda: self._queue.acknowledge(tracking.job, _settled(delivery)))
-        self._around.abandoning.soon(replace(job, data=delivery.to_data()))
+        if delivery.checkpoints:
+            self._around.abandoning.soon(replace(job, data=delivery.to_data()))
         await self._kept(job, lambda: self._around.ended(job))
 
     async def _kept(self, job: Job, save: Callable[[], Awaitable[_T]]) -> _T:
@@ -184,4 +185,4 @@ class Outcomes:
 
 def _settled(delivery: Delivery) -> dict[str, Any]:
     """The delivery as it is kept when nobody goes on with it."""
-    return replace(delivery, checkpoints={}).to_data()
+    return delivery.with_(checkpoints={}).to_data()

@@ -190,15 +190,20 @@ class ResultSets:
 
     async def get(self, account: str, collection_id: str, number: str | int) -> ResultSet:
         """Return a result set; raises NotFound, also if its collection is no more."""
-        place = await self.find(account, collection_id, number)
+        place = await self._in_collection(account, collection_id, number)
         return from_document(await fetch(self._store, KIND, account, place, what="result set"))
 
     async def find(self, account: str, collection_id: str, number: str | int) -> str:
-        """Return the id of a result set, without reading it; raises NotFound, also if its collection is no more."""
-        place = _place(collection_id, number)
-        if await self._store.get(COLLECTIONS, account, collection_id) is None:
+        """Return the id of a result set, whose data are not looked at; raises NotFound, also if its collection is no more."""
+        place = await self._in_collection(account, collection_id, number)
+        if not await self._store.revision(KIND, account, place):
             raise NotFound(_NONE)
-        if place not in await self._store.ids(KIND, account, prefix=place):
+        return place
+
+    async def _in_collection(self, account: str, collection_id: str, number: str | int) -> str:
+        """Return the id that a result set of that number has; raises NotFound if its collection is no more."""
+        place = _place(collection_id, number)
+        if not await self._store.revision(COLLECTIONS, account, collection_id):
             raise NotFound(_NONE)
         return place
 

@@ -2,6 +2,7 @@
 
     incoming/TOKEN/0, 1, 2      being received, or being removed; emptied at the start
     kept/TOKEN/0, 1, 2          whole and durable
+    …/TOKEN/0.sections          the digests of the parts of a large one
 
 Files are stored under their numbers, never under customers' names. Only one process may use a spool: the store's lock sees to it.
 """
@@ -11,16 +12,20 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
-from consignee.body import FileBody
+from consignee.body import Body, FileBody
+from consignee.delivery.contents import read_whole
 from consignee.delivery.file_names import Names
+from consignee.delivery.folder import Folder
 from consignee.delivery.intake import Intake, Limits, SpooledFile
+from consignee.delivery.keeping import Keeping
 from consignee.delivery.writing import Disk
+from consignee.ending import in_thread
 from consignee.errors import StoreError, StoreUnusable
 from consignee.settings import Settings
 from consignee.store.directory import take_lock
@@ -60,9 +65,11 @@ class Spool:
         self._random = random
         self._limits = Limits(most_files, most_bytes)
         self._disk = Disk(executor)
+        self._keeping = Keeping(self._disk, incoming=self._incoming, kept=self._kept)
         self._lock: int | None = None
         self._holds = 0
         self._doomed: set[str] = set()
+        self._arriving: set[str] = set()
 
     async def open(self) -> None:
         """Make the directory where absent, and remove what an interrupted intake left; raises StoreUnusable."""
@@ -108,14 +115,22 @@ class Spool:
 
     @contextlib.asynccontextmanager
     async def _intake(self, names: Names) -> AsyncIterator[Intake]:
-        token = self._random(16).hex()
-        intake = Intake(self._disk, token, self._incoming / token, self._kept / token, self._limits, names)
+        token = self._new_token()
+        folder = Folder(self._incoming / token, self._kept / token)
+        intake = Intake(self._disk, self._keeping, folder, token, self._limits, names)
         try:
-            await self._disk.run(intake.begin)
             yield intake
         finally:
             if not intake.kept:
-                await self._disk.run(intake.discard)
+                await intake.discard()
+            self._arriving.discard(token)
+
+    def _new_token(self) -> str:
+        token = self._random(16).hex()
+        if token in self._arriving:
+            raise StoreError("the files could not be stored: their token was given before")
+        self._arriving.add(token)
+        return token
 
     def intake(self, *, reserved: Iterable[str] = ()) -> AbstractAsyncContextManager[Intake]:
         """Return a context in which files are taken in, but none of a `reserved` name; left without `keep`, nothing stays."""
@@ -125,6 +140,11 @@ class Spool:
         """Return the content of the file that was added as the `number`th, from 0."""
         path = self._place(token) / str(number)
         return FileBody(path, file.size, bytes.fromhex(file.md5), bytes.fromhex(file.sha256))
+
+    async def contents(self, token: str, files: Mapping[int, SpooledFile]) -> dict[int, Body]:
+        """Return small files, by their numbers, read whole; one that can't be read as it was is left out: `body` says why."""
+        place = self._place(token)
+        return await in_thread(read_whole, place, files)
 
     async def remove(self, token: str) -> None:
         """Remove a set durably, or later if it is held; one that is not there is fine. Raises StoreError."""

@@ -4,10 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from consignee.body import Body
+from consignee.carriage import Blocks
 from consignee.delivery.delivery import KIND, Delivery, Progress
 from consignee.errors import StoreError
 from consignee.providers.base import Checkpoint
@@ -17,6 +17,8 @@ from consignee.secret import Sealer, Secret
 
 PERIOD: Final = 0.5
 """Seconds between two saves of an attempt that goes on: what was sent since the last one is sent again after a crash."""
+TOLD_BYTES: Final = 1024 * 1024
+"""How much a thread sends before it tells the loop: to wake it costs more than to send a piece."""
 
 
 class Tracking:
@@ -56,29 +58,32 @@ class Tracking:
         saved: Mapping[str, str] = self.job.data["checkpoints"]
         latest = self.delivery.checkpoints
         kept = {index: saved.get(index, text) if sent.get(index) == text else text for index, text in latest.items()}
-        self.delivery = replace(self.delivery, checkpoints=kept)
+        self.delivery = self.delivery.with_(checkpoints=kept)
 
     def renew(self, sealer: Sealer) -> None:
         """Have the checkpoints sealed with the key that seals now, before the one that sealed them is forgotten."""
         anew = resealed(KIND, self.job.account, self.job.id, {"data": self.delivery.to_data()}, sealer)
-        self.delivery = replace(self.delivery, checkpoints=anew["data"]["checkpoints"])
+        self.delivery = self.delivery.with_(checkpoints=anew["data"]["checkpoints"])
 
     @asynccontextmanager
     async def saved_now_and_then(self) -> AsyncIterator[None]:
-        """Save what was noted, again and again, as long as the context lasts."""
-        task = asyncio.create_task(self._save_again_and_again())
+        """Save what was noted, again and again, as long as the context lasts; most attempts end before the first time."""
+        loop, saving = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+        timer = loop.call_later(PERIOD, lambda: saving.append(loop.create_task(self._save_again_and_again())))
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            timer.cancel()
+            for task in saving:
+                task.cancel()
+                await asyncio.wait([task])
 
     async def _save_again_and_again(self) -> None:
         with suppress(LeaseLost):  # whoever took the job away ends the attempt
             while True:
-                await asyncio.sleep(PERIOD)
                 with suppress(StoreError):  # the outcome is saved at the end, and that must not fail
                     await self.save()
+                await asyncio.sleep(PERIOD)
 
 
 class SealedCheckpoint(Checkpoint):
@@ -136,9 +141,38 @@ class WatchedBody(Body):
             if not whole:
                 self._tell(-told)
 
+    def blocks(self) -> Blocks | None:
+        """Return the content for a thread that sends it."""
+        blocks = self._body.blocks()
+        return None if blocks is None else self._watched(blocks, asyncio.get_running_loop())
+
+    def _watched(self, blocks: Blocks, loop: asyncio.AbstractEventLoop) -> Blocks:
+        told = untold = 0
+        try:
+            for block in blocks:
+                yield block
+                untold += len(block)
+                if untold >= TOLD_BYTES:
+                    loop.call_soon_threadsafe(self._tell, untold)
+                    told, untold = told + untold, 0
+            loop.call_soon_threadsafe(self._tell, untold)
+            told = 0
+        finally:
+            blocks.close()
+            loop.call_soon_threadsafe(self._tell, -told)
+
+    def payload(self) -> bytes | AsyncIterator[bytes]:
+        """Return the whole content; one that goes out at once needs no watching."""
+        payload = self._body.payload()
+        return payload if isinstance(payload, bytes) else self.chunks()
+
     async def verify(self) -> None:
         """Return if the content is still what its digests say; raises FileDamaged."""
         await self._body.verify()
+
+    async def is_sectioned(self, size: int) -> bool:
+        """Return whether the digests of its parts of that size are those that it had when it was taken in."""
+        return await self._body.is_sectioned(size)
 
     async def part(self, offset: int, length: int) -> Body:
         """Return a section, watched too."""

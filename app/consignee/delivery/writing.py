@@ -1,7 +1,6 @@
 """Writing files without holding up the event loop, and without a thread left behind that still writes."""
 
 import asyncio
-import hashlib
 import logging
 import os
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from consignee.digests import Sectioning
 from consignee.ending import ended
 from consignee.errors import StoreError, StoreFull
 from consignee.store.disk import is_full, sync_data, write_all
@@ -24,23 +24,30 @@ class Disk:
     """Runs what blocks in threads, and tells of disk errors in clear words."""
 
     def __init__(self, executor: Executor | None) -> None:
-        self._executor = executor or ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
+        self.executor = executor or ThreadPoolExecutor(_THREADS, thread_name_prefix="spool")
 
     async def run(self, call: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Return what `call` returns; raises StoreError for its OSError.
 
         A cancellation waits until the thread is done, which can't be stopped: nobody may close or remove what it is writing to.
         """
-        future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: call(*args, **kwargs))
+        future = asyncio.get_running_loop().run_in_executor(self.executor, lambda: call(*args, **kwargs))
         cancelled = await ended(future)
         failure = future.exception()
         if cancelled is not None:
             raise cancelled
         if isinstance(failure, OSError):
-            logger.error("the spool's disk failed: %s", failure)
-            kind = StoreFull if is_full(failure) else StoreError
-            raise kind(f"the files could not be stored: {failure.strerror or 'the disk failed'}") from failure
+            raise told(failure) from failure
         return future.result()
+
+
+def told(failure: Exception) -> Exception:
+    """Return an error of the spool's disk in clear words; what is none, as it is."""
+    if not isinstance(failure, OSError):
+        return failure
+    logger.error("the spool's disk failed: %s", failure)
+    kind = StoreFull if is_full(failure) else StoreError
+    return kind(f"the files could not be stored: {failure.strerror or 'the disk failed'}")
 
 
 class Writing:
@@ -49,8 +56,7 @@ class Writing:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
+        self._digests = Sectioning()
 
     def write(self, data: bytes) -> None:
         """Append. Raises OSError."""
@@ -58,16 +64,17 @@ class Writing:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             os.fchmod(self._fd, 0o600)
         write_all(self._fd, data)
-        self._md5.update(data)
-        self._sha256.update(data)
+        self._digests.update(data)
 
-    def finish(self, data: bytes) -> tuple[str, str]:
-        """Append, sync and close; return MD5 and SHA-256 in hex. Raises OSError."""
-        self.write(data)
+    def finish(self) -> tuple[str, str]:
+        """Sync and close; return MD5 and SHA-256 in hex. Raises OSError."""
         assert self._fd is not None
         sync_data(self._fd)
         self.close()
-        return self._md5.hexdigest(), self._sha256.hexdigest()
+        whole, sections = self._digests.whole, self._digests.sections()
+        if sections is not None:
+            sections.write(self._path, whole.sha256.digest())
+        return whole.md5.hexdigest(), whole.sha256.hexdigest()
 
     def close(self) -> None:
         """Let go; may be called again."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
@@ -26,6 +27,8 @@ _FALSE: Final = frozenset({"false", "0"})
 
 def text_problem(value: str, *, multiline: bool = False) -> str | None:
     """Return what makes a string unfit to be stored or sent anywhere, or None; `multiline` allows line breaks and tabs."""
+    if value.isascii() and value.isprintable():
+        return None
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -43,6 +46,17 @@ class Text(fields.String):
         if problem := text_problem(text):
             raise ValidationError(problem)
         return text
+
+    def _validate(self, value: Any) -> None:
+        """As marshmallow has it, but without making an object for each value that does so."""
+        wrong: list[Any] = []
+        for check in self.validators:
+            try:
+                check(value)
+            except ValidationError as error:
+                wrong += error.messages
+        if wrong:
+            raise ValidationError(wrong)
 
 
 class Truth(fields.Field[bool]):
@@ -157,22 +171,24 @@ class DestinationFields(Schema):
     def _drop_empty(self, data: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         return {name: value for name, value in data.items() if value is not None and value != ""}
 
-    @property
+    @cached_property
     def secret_names(self) -> list[str]:
         """The names of the fields that must never be shown."""
         return [name for name, field in self.fields.items() if field.metadata.get("secret")]
 
-    @property
+    @cached_property
     def alternatives(self) -> dict[str, str]:
         """From each field that another can take the place of to that other."""
         return {name: other for name, field in self.fields.items() if (other := field.metadata.get("unless"))}
 
     def is_superseded(self, name: str, given: Mapping[str, Any]) -> bool:
         """Whether what was saved for a field gives way to what is given now for its alternative, either way round."""
+        if not self.alternatives:
+            return False
         others = {self.alternatives.get(name), *(each for each, other in self.alternatives.items() if other == name)}
         return any(other in given for other in others)
 
-    @property
+    @cached_property
     def setting_names(self) -> list[str]:
         """The names of this type's own fields that may be shown."""
         return [name for name in self.fields if name not in ("name", "enabled", *self.secret_names)]
@@ -180,7 +196,7 @@ class DestinationFields(Schema):
     def draft(self, type: str, values: Mapping[str, Any]) -> Draft:  # noqa: A002
         """Return the checked fields; raises marshmallow's ValidationError with every wrong field at once."""
         replaced = {name for name, other in self.alternatives.items() if values.get(other) not in (None, "")}
-        loaded: dict[str, Any] = self.load(values, partial=replaced)
+        loaded: dict[str, Any] = self.load(values, partial=replaced or None)
         if both := sorted(replaced & loaded.keys()):
             raise ValidationError({name: [f"must not be given beside {self.alternatives[name]}"] for name in both})
         return Draft(

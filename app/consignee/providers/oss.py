@@ -3,30 +3,29 @@
 The region id is the host: `oss-cn-hangzhou` is https://oss-cn-hangzhou.aliyuncs.com, and the signing region `cn-hangzhou`.
 """
 
-import asyncio
 import base64
-import importlib
-import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from consignee.body import Body
 from consignee.destination import Draft
-from consignee.errors import KeyTooLong, MissingExtra, NotAStorageService
+from consignee.errors import KeyTooLong, NotAStorageService
 from consignee.path_prefix import fixed_part
 from consignee.providers.base import Bucket, Provider
+from consignee.providers.extras import require
 from consignee.providers.fields import KEY_ID, DestinationFields, matching, prefix, text
 from consignee.providers.oss_errors import OSS
 from consignee.providers.oss_parts import Part, document, is_made_of
+from consignee.providers.oss_sdk import SdkSigner
+from consignee.providers.oss_signature import UrlSigner
 from consignee.providers.parts import UploadGone, UploadSpoiled
 from consignee.providers.refusals import Dialect, element
 from consignee.providers.signed import Signed, SignedBucket, accepted_oddly, upload_headers
 from consignee.transport import Answer, Transport
 
-_LIFETIME: Final = 900
-"""Seconds for which a signature holds: a clock that is off by more is noticed."""
 LONGEST_KEY: Final = 1023
 """Bytes; https://www.alibabacloud.com/help/en/oss/user-guide/object-naming-conventions"""
 _TYPE: Final = "application/octet-stream"
@@ -86,20 +85,9 @@ class OssFields(DestinationFields):
 
 @asynccontextmanager
 async def open_bucket(draft: Draft, found: Mapping[str, str], transport: Transport) -> AsyncIterator[Bucket]:
-    """Yield the bucket; the SDK is imported in a thread, and only signs."""
-    try:
-        sdk = await asyncio.to_thread(_sdk)
-    except ModuleNotFoundError as error:
-        raise MissingExtra("oss") from error
-    yield OssBucket(sdk, draft, transport)
-
-
-def _sdk() -> Any:
-    sdk = importlib.import_module("oss2")
-    # Its debug log holds every canonical request, and with it customers' key ids.
-    for name in ("oss2.api", "oss2.auth", "oss2.http"):
-        logging.getLogger(name).setLevel(logging.INFO)
-    return sdk
+    """Yield the bucket. Raises MissingExtra if what uploads in parts need is not installed."""
+    await require("oss2", extra="oss")
+    yield OssBucket(draft, transport)
 
 
 def policy(draft: Draft) -> Mapping[str, Any]:
@@ -111,28 +99,30 @@ def policy(draft: Draft) -> Mapping[str, Any]:
     return {"Version": "1", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": [objects]}]}
 
 
+def place_of(endpoint_url: str, region: str, bucket: str) -> str:
+    """Return the URL of a bucket, as a host of its own at Alibaba, or at the operator's endpoint where that says so."""
+    scheme, host = urlsplit(endpoint_url.replace("{region}", region).replace("{bucket}", bucket))[:2]
+    if not host:
+        return f"https://{bucket}.{region}.aliyuncs.com"
+    return f"{scheme}://{host}" if "{bucket}" in endpoint_url else f"{scheme}://{host}/{bucket}"
+
+
 class OssBucket(SignedBucket):
     """A bucket. Parts: https://www.alibabacloud.com/help/en/oss/user-guide/multipart-upload"""
 
     longest = 10_000 * 5 * 1024**3
 
-    def __init__(self, sdk: Any, draft: Draft, transport: Transport) -> None:
+    def __init__(self, draft: Draft, transport: Transport) -> None:
         key_id, secret = draft.secrets["oss_access_key"], draft.secrets["oss_secret_key"]
         super().__init__(transport, key_id=key_id.reveal(), secret=secret)
         region, name = draft.settings["oss_region_id"], draft.settings["oss_bucket_name"]
-        own = transport.endpoint_url.replace("{region}", region).replace("{bucket}", name)
-        self._bucket = sdk.Bucket(
-            sdk.AuthV4(key_id.reveal(), secret.reveal()),
-            own or f"https://{region}.aliyuncs.com",
-            name,
-            region=region.removeprefix("oss-"),
-            is_cname="{bucket}" in transport.endpoint_url,
-            is_path_style=bool(own) and "{bucket}" not in transport.endpoint_url,
-        )
+        place = place_of(transport.endpoint_url, region, name)
+        self._signer = UrlSigner(key_id.reveal(), secret, place=place, bucket=name, region=region.removeprefix("oss-"))
+        self._sdk = SdkSigner(self._signer, transport.endpoint_url)
 
     async def begin(self, key: str) -> str:
         """Begin an upload."""
-        answer = await self._ask("POST", key, {"uploads": ""})
+        answer = await self._control("POST", key, {"uploads": ""})
         upload = element(answer, "UploadId")
         if not upload:
             raise NotAStorageService("The endpoint began an upload in parts, but not like OSS: without an id.")
@@ -140,7 +130,8 @@ class OssBucket(SignedBucket):
 
     async def send_part(self, key: str, upload: str, number: int, body: Body) -> str:
         """Send one part; its tag holds what OSS told of it."""
-        answer = await self._ask("PUT", key, {"partNumber": str(number), "uploadId": upload}, body)
+        signed = self._signed("PUT", key, body, {"partNumber": str(number), "uploadId": upload})
+        answer = self._accepted(await self._carry("PUT", signed, body))
         self._confirm(answer, body)
         part = Part.of(answer, body.length)
         if part is None:
@@ -150,7 +141,7 @@ class OssBucket(SignedBucket):
     async def complete(self, key: str, upload: str, tags: list[str], body: Body) -> None:
         """Make the object of its parts, and compare its checksum with theirs, each of which was compared with the file."""
         parts = [Part.parse(tag) for tag in tags]
-        answer = await self._ask("POST", key, {"uploadId": upload}, document(parts), "application/xml")
+        answer = await self._control("POST", key, {"uploadId": upload}, document(parts), "application/xml")
         if not (answer.headers.get("ETag") or element(answer, "ETag")):
             raise accepted_oddly("The endpoint completed the upload, but not like OSS: without an ETag.")
         if not is_made_of(answer, parts):
@@ -158,9 +149,9 @@ class OssBucket(SignedBucket):
 
     async def abort(self, key: str, upload: str) -> None:
         """Let OSS forget the upload and its parts."""
-        await self._ask("DELETE", key, {"uploadId": upload})
+        await self._control("DELETE", key, {"uploadId": upload})
 
-    async def _ask(
+    async def _control(
         self,
         method: str,
         key: str,
@@ -168,8 +159,13 @@ class OssBucket(SignedBucket):
         body: Body | None = None,
         content_type: str = _TYPE,
     ) -> Answer:
+        """Return the answer to a request about an upload in parts, which the SDK signs, if it is a success."""
+        await self._sdk.load()
+        signed = self._signed(method, key, body, params, content_type, signer=self._sdk)
+        return self._accepted(await self._carry(method, signed, body))
+
+    def _accepted(self, answer: Answer) -> Answer:
         """Return the answer to a request about an upload in parts, if it is a success."""
-        answer = await self._carry(method, self._signed(method, key, body, params, content_type), body)
         if 200 <= answer.status < 300:
             return answer
         code = self.dialect.provider_code(answer)
@@ -192,15 +188,20 @@ class OssBucket(SignedBucket):
         return self._signed(method, key, body, {})
 
     def _signed(
-        self, method: str, key: str, body: Body | None, params: Mapping[str, str], content_type: str = _TYPE
+        self,
+        method: str,
+        key: str,
+        body: Body | None,
+        params: Mapping[str, str],
+        content_type: str = _TYPE,
+        *,
+        signer: UrlSigner | SdkSigner | None = None,
     ) -> Signed:
         if len(key.encode()) > LONGEST_KEY:
             raise KeyTooLong(f"The key has more than the {LONGEST_KEY:,} bytes that OSS takes.")
         # The type is signed also where there is no body: the HTTP client would add one of its own, and break the signature.
         headers = (upload_headers(body) if body else {}) | {"Content-Type": content_type}
-        signed = {name: value for name, value in headers.items() if name != "Content-Length"}
-        url = self._bucket.sign_url(method, key, _LIFETIME, headers=signed, params=dict(params), slash_safe=True)
-        return url, headers
+        return (signer or self._signer).sign(method, key, headers=headers, params=params), headers
 
     @property
     def dialect(self) -> Dialect:

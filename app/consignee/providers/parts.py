@@ -137,6 +137,8 @@ class _Upload:
         except UploadGone:  # of an upload that there never was
             raise NotAStorageService("The endpoint does not begin an upload like a storage service.") from None
         state = {"upload": upload, "key": self._key, "sha256": self._body.sha256.hex(), "size": size, "tags": {}}
+        if await self._body.is_sectioned(size):
+            state["proven"] = True
         try:
             await self._checkpoint.save(state)
         except BaseException as error:
@@ -148,9 +150,12 @@ class _Upload:
 
     async def _finish(self) -> None:
         state = self._checkpoint.state
+        if not await self._body.is_sectioned(state["size"]):
+            state = self._checkpoint.state = {name: value for name, value in state.items() if name != "proven"}
         await self._send_missing(state)
-        # Each part was sent with the digest of what was read for it: only the whole shows whether that was the file.
-        await self._body.verify()
+        if "proven" not in self._checkpoint.state:
+            # Some part was sent with the digest of what was read for it: only the whole shows whether that was the file.
+            await self._body.verify()
         tags = self._checkpoint.state["tags"]
         await self._complete(state["upload"], [tags[str(number)] for number in range(1, len(tags) + 1)])
         await self._checkpoint.save({})

@@ -56,6 +56,7 @@ class S3Bucket(SignedBucket):
         self._signer = signer
         self._locate = locate
         self._region = region
+        self._place = locate(region)
         self._fixed_region = fixed_region
 
     @property
@@ -76,7 +77,7 @@ class S3Bucket(SignedBucket):
     async def send_part(self, key: str, upload: str, number: int, body: Body) -> str:
         """Send one part; return its ETag."""
         query = urlencode({"partNumber": number, "uploadId": upload}, quote_via=quote)
-        answer = await self._call("PUT", key, body, query=query)
+        answer = await self._send("PUT", key, body, query=query)
         if self.dialect.provider_code(answer) == "NoSuchUpload":
             raise UploadGone
         self._confirm_object(answer, body)
@@ -114,7 +115,7 @@ class S3Bucket(SignedBucket):
         async def carry(method: str, query: str, content: bytes) -> Answer:
             body = BytesBody(content) if content else None
             patience = COMPLETION_SECONDS if body else None
-            return self._accepted(await self._call(method, key, body, query=query, patience=patience))
+            return self._accepted(await self._send(method, key, body, query=query, patience=patience))
 
         return await s3_control.call(operation, carry, extra=self.extra, **parameters)
 
@@ -129,17 +130,18 @@ class S3Bucket(SignedBucket):
             raise self._failure(answer)
         return answer
 
-    async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
-        return await self._call(method, key, body)
-
-    async def _call(
+    async def _send(
         self, method: str, key: str, body: Body | None = None, *, query: str = "", patience: float | None = None
     ) -> Answer:
+        tried = self._region  # while others may be finding out a better one
         answer = await self._once(method, key, body, query=query, patience=patience)
-        region = self.dialect.region(answer) if answer.status >= 300 else None
-        if region is None or region == self._region or self._fixed_region:
+        if answer.status < 300:
+            return answer
+        region = self.dialect.region(answer)
+        if region is None or region == tried or self._fixed_region:
             return answer
         self._region = self.found["region"] = region
+        self._place = self._locate(region)
         return await self._once(method, key, body, query=query, patience=patience)
 
     async def _once(self, method: str, key: str, body: Body | None, *, query: str, patience: float | None) -> Answer:
@@ -148,7 +150,7 @@ class S3Bucket(SignedBucket):
         return self._discreet(answer, signed) if _is_refusal(answer) else answer
 
     def _sign(self, method: str, key: str, body: Body | None, query: str = "") -> Signed:
-        url = f"{self._locate(self._region)}/{quote(key, safe='/-_.~')}" + (f"?{query}" if query else "")
+        url = f"{self._place}/{quote(key, safe='/-_.~')}" + (f"?{query}" if query else "")
         headers = upload_headers(body) if body else {}
         if method == "POST":
             # Of an upload in parts, the first request says of which type the object is.

@@ -10,6 +10,7 @@ import importlib
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,11 +28,14 @@ _NAMES: Final = {"Bucket": "bucket", "Key": "key"}
 """In place of the real ones: the library has rules of its own for some names, and would choose another place."""
 
 
-class _Carried:
-    """What a client takes for its HTTP session; hands each request on, and answers with what came back."""
+_carry: Final[ContextVar[Carry]] = ContextVar("carry")
+"""Who carries the call that this task makes: all calls share one client, which costs far more than a call."""
 
-    def __init__(self, carry: Carry, response: Callable[..., Any], **_settings: object) -> None:
-        self._carry = carry
+
+class _Carried:
+    """What the client takes for its HTTP session; hands each request on, and answers with what came back."""
+
+    def __init__(self, response: Callable[..., Any], **_settings: object) -> None:
         self._response = response
 
     async def __aenter__(self) -> "_Carried":
@@ -44,7 +48,7 @@ class _Carried:
         """There is nothing to close."""
 
     async def send(self, request: Any) -> Any:
-        answer = await self._carry(request.method, urlsplit(request.url).query, request.body or b"")
+        answer = await _carry.get()(request.method, urlsplit(request.url).query, request.body or b"")
         # Of other headers it would make times and numbers, whatever they hold.
         headers = {_ENCRYPTION: answer.headers[_ENCRYPTION]} if _ENCRYPTION in answer.headers else {}
         # A storage that takes its time sends white space first, which no XML declaration may follow.
@@ -65,18 +69,20 @@ async def call(operation: str, carry: Carry, *, extra: str, **parameters: Any) -
         aio = await asyncio.to_thread(_library)
     except ModuleNotFoundError as error:
         raise MissingExtra(extra) from error
-    async with _client(aio, carry) as client:
-        try:
-            result: Mapping[str, Any] = await getattr(client, operation)(**_NAMES, **parameters)
-            return result
-        except aio.failures:  # whose text quotes what was answered
-            raise NotAStorageService("The endpoint does not answer like a storage service.") from None
+    carried = _carry.set(carry)
+    try:
+        result: Mapping[str, Any] = await getattr(aio.client, operation)(**_NAMES, **parameters)
+        return result
+    except aio.failures:  # whose text quotes what was answered
+        raise NotAStorageService("The endpoint does not answer like a storage service.") from None
+    finally:
+        _carry.reset(carried)
 
 
-def _client(aio: SimpleNamespace, carry: Carry) -> Any:
+def _client(aio: SimpleNamespace) -> Any:
     """Return a client that signs nothing, repeats nothing, asks nobody else, and adds no checksums of its own."""
     config = aio.config(
-        http_session_cls=functools.partial(_Carried, carry, aio.response),
+        http_session_cls=functools.partial(_Carried, aio.response),
         signature_version=aio.unsigned,
         proxies={},
         ignore_configured_endpoint_urls=True,
@@ -109,16 +115,20 @@ def _loaded() -> SimpleNamespace:
         unsigned=botocore.UNSIGNED,
         failures=(exceptions.BotoCoreError, exceptions.ClientError, parsers.ResponseParserError, ValueError),
     )
-    asyncio.run(_open_one(aio))
+    aio.client = asyncio.run(_opened(aio))
     return aio
 
 
-async def _open_one(aio: SimpleNamespace) -> None:
-    async def carry(method: str, query: str, body: bytes) -> Answer:
-        raise AssertionError("nothing is called")
+async def _opened(aio: SimpleNamespace) -> Any:
+    """Return the client; it holds nothing that would have to be closed."""
+    client = await _client(aio).__aenter__()
+    client.meta.events.register("before-call.s3", _stay)
+    return client
 
-    async with _client(aio, carry):
-        """The models of the service are in the session's cache now."""
+
+def _stay(context: dict[str, Any], **_: object) -> None:
+    """Let no answer lead elsewhere: the client would ask twice, and remember it for the calls of everybody else."""
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _ignore_environment(session: Any) -> None:

@@ -58,10 +58,7 @@ class SignedBucket(PartsBucket):
         if body.length > self._transport.parts.threshold:
             await self.put_in_parts(key, body, checkpoint, self._transport.parts)
         else:
-            await self._put_whole(key, body)
-
-    async def _put_whole(self, key: str, body: Body) -> None:
-        self._confirm_object(await self._send("PUT", key, body), body)
+            self._confirm_object(await self._send("PUT", key, body), body)
 
     def _confirm_object(self, answer: Answer, body: Body) -> None:
         """Raise a ProviderFailure unless a storage service has made an object, and of this body."""

@@ -121,6 +121,10 @@ class Queue(abc.ABC):
         """Return the ids of what `list` would return, in the same order; cheap, for no job is read."""
 
     @abc.abstractmethod
+    async def unfinished(self, account: str, *, prefix: str) -> bool:
+        """Whether one of the jobs that `list` would return is due or leased; cheap, for no job is read."""
+
+    @abc.abstractmethod
     async def hold(self, account: str, lane: str, until: float | None) -> None:
         """Let the lane rest until then; None lifts the hold. Holds are not durable: who sets them, sets them again."""
 

@@ -133,18 +133,25 @@ class Lanes:
             self._end_lease(waiting, told=told)
             self._tidy(waiting.lane)
 
+    def __contains__(self, place: tuple[str, str]) -> bool:
+        """Whether the job with that account and id is unfinished."""
+        return place in self._jobs
+
     def lease(self, account: str, id: str) -> float | None:  # noqa: A002
         """Return the end of the lease of a job, or None."""
         waiting = self._jobs.get((account, id))
         return waiting.lease if waiting else None
 
+    def leased(self, account: str, id: str, attempt: int) -> int | None:  # noqa: A002
+        """Return the revision of a job if that attempt has its lease, or None."""
+        waiting = self._jobs.get((account, id))
+        return waiting.revision if waiting and waiting.attempt == attempt and waiting.lease is not None else None
+
     def extend(self, account: str, id: str, attempt: int, until: float) -> bool:  # noqa: A002
         """Return whether that attempt has the lease, which then lasts until then."""
-        waiting = self._jobs.get((account, id))
-        if waiting is None or waiting.attempt != attempt or waiting.lease is None:
-            return False
-        self._set_lease(waiting, until)
-        return True
+        if (has := self.leased(account, id, attempt)) is not None:
+            self._set_lease(self._jobs[account, id], until)
+        return has is not None
 
     def hold(self, account: str, lane: str, until: float | None) -> None:
         """Let a lane rest until then, or not any more."""

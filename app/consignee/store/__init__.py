@@ -6,14 +6,17 @@ checks holds for every implementation.
 
 import abc
 import builtins
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
 
 Data = Mapping[str, Any]
+_DECODE: Final = json.JSONDecoder().raw_decode
+_SET: Final = object.__setattr__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document as it was at one revision."""
 
@@ -21,6 +24,27 @@ class Document:
     id: str
     revision: int
     data: Data
+    _line: bytes = field(default=b"", init=False, repr=False, compare=False)
+
+    @classmethod
+    def encoded(cls, account: str, id: str, revision: int, line: bytes) -> Self:  # noqa: A002
+        """Return the document in a line of JSON, which has its `data`: decoded when first asked for, for often nobody does."""
+        document = cls.__new__(cls)
+        _SET(document, "account", account)
+        _SET(document, "id", id)
+        _SET(document, "revision", revision)
+        _SET(document, "_line", line)
+        return document
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Decode the data: what is set is found without this."""
+            if name != "data":
+                raise AttributeError(name)
+            fields, _ = _DECODE(self._line.decode())
+            _SET(self, name, fields[name])
+            return fields[name]
 
 
 class Store(abc.ABC):
@@ -63,6 +87,21 @@ class Store(abc.ABC):
     @abc.abstractmethod
     async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
         """Return the ids of what `list` would return, in the same order; cheap, for no document is read."""
+
+    @abc.abstractmethod
+    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
+        """Return the document's revision; 0 if there is none. It is not read."""
+
+    @abc.abstractmethod
+    async def revisions(self, kind: str, account: str) -> dict[str, int]:
+        """Return the revision of each document that `list` would return, by id, in the same order; no document is read."""
+
+    @abc.abstractmethod
+    def version(self, kind: str, account: str) -> int:
+        """Return a number that is higher after each change of the account's documents of that kind, until the store is closed.
+
+        It may also be higher where nothing has changed.
+        """
 
     @abc.abstractmethod
     async def count(self, kind: str, account: str) -> int:

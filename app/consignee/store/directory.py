@@ -118,7 +118,7 @@ class Directory:
             return StoreError("the disk failed earlier: the store is read-only until a restart")
         try:
             self._make_room(full=full)
-            self._write(kind, b"".join(change.line for change in group))
+            self._write(kind, b"".join([change.line for change in group]))
         except StoreError as error:
             self._note(error)
             return error

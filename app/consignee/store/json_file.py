@@ -2,7 +2,6 @@
 
 import asyncio
 import builtins
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -12,15 +11,15 @@ from typing import Final
 from consignee.errors import StoreError, StoreUnusable
 from consignee.store import Data, Document, Store
 from consignee.store.directory import Directory
-from consignee.store.index import Change, Index, check_kind, judge, judge_limit, judge_removal
-from consignee.store.record import decode_document, encode_record
-from consignee.store.writer import Answer, Writer
+from consignee.store.index import Change, Index, Key, check_kind, judge, judge_limit, judge_removal
+from consignee.store.record import encode_record
+from consignee.store.writer import Writer
 
 COMPACT_ABOVE: Final = 1024 * 1024
 RESERVE: Final = 1024 * 1024
 """Bytes: room for some thousand removals."""
-
-_Key = tuple[str, str, str]
+_LISTED_AT_ONCE: Final = 250
+"""After so many documents of a list others have their turn on the event loop."""
 
 
 def _now() -> datetime:
@@ -45,8 +44,9 @@ class JsonFileStore(Store):
         self._new_directory = partial(Directory, path, now=now, compact_above=compact_above, reserve=reserve)
         self._directory = self._new_directory()
         self._indexes: dict[str, Index] = {}
-        self._under_way: dict[_Key, Answer] = {}
-        self._creating: Counter[tuple[str, str]] = Counter()
+        self._under_way: dict[Key, list[asyncio.Future[None]]] = {}
+        """Who waits until a change of a document has ended."""
+        self._creating: dict[tuple[str, ...], int] = {}
         self._writer: Writer | None = None
         self._readable = False
         self._closing = False
@@ -102,10 +102,26 @@ class JsonFileStore(Store):
         return self._index(kind).get(account, id)
 
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
-        return self._index(kind).list(account, prefix)
+        ids, lines = (index := self._index(kind)).found(account, prefix)
+        documents: list[Document] = []
+        for at in range(0, len(ids), _LISTED_AT_ONCE):
+            if at:
+                await asyncio.sleep(0)
+            part = slice(at, at + _LISTED_AT_ONCE)
+            documents += index.documents(account, ids[part], lines[part])
+        return documents
 
     async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
         return self._index(kind).ids(account, prefix)
+
+    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
+        return self._index(kind).revision(account, id)
+
+    async def revisions(self, kind: str, account: str) -> dict[str, int]:
+        return self._index(kind).revisions(account)
+
+    def version(self, kind: str, account: str) -> int:
+        return self._index(kind).version(account)
 
     async def count(self, kind: str, account: str) -> int:
         return self._index(kind).count(account)
@@ -120,43 +136,54 @@ class JsonFileStore(Store):
         replaces: int = 0,
         limit: int | None = None,
     ) -> Document:
-        check_kind(kind)
-        change = Change(kind, account, id, replaces + 1, encode_record(account, id, replaces + 1, data))
-        revision = await self._settled_revision(change)
-        judge(revision, replaces=replaces)
-        if revision == 0:
-            judge_limit(self._index(kind).count(account) + self._creating[kind, account], limit)
-        await self._submit(change)
-        return decode_document(change.line)
+        if kind not in self._indexes:
+            check_kind(kind)
+        line = encode_record(account, id, replaces + 1, data)
+        await self._settled((kind, account, id))
+        index = self._index(kind)
+        judge(index.revision(account, id), replaces=replaces)
+        if limit is not None and replaces == 0:
+            judge_limit(index.count(account) + self._creating.get((kind, account), 0), limit)
+        await self._submit(Change(kind, account, id, replaces + 1, line))
+        return Document.encoded(account, id, replaces + 1, line)
 
     async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
         line = encode_record(account, id, replaces + 1, None)
-        change = Change(kind, account, id, replaces + 1, line, removed=True)
-        judge_removal(await self._settled_revision(change), replaces=replaces)
-        await self._submit(change)
+        await self._settled((kind, account, id))
+        judge_removal(self._index(kind).revision(account, id), replaces=replaces)
+        await self._submit(Change(kind, account, id, replaces + 1, line, removed=True))
 
-    async def _settled_revision(self, change: Change) -> int:
-        """Return the document's revision once nothing of it is under way; submit before the next await."""
+    async def _settled(self, key: Key) -> None:
+        """Return when nothing of the document is under way; submit before the next await."""
         self._require_writable()
-        while (answer := self._under_way.get(_key(change))) is not None:
-            await asyncio.wait([answer])
+        while (waiting := self._under_way.get(key)) is not None:
+            turn = asyncio.get_running_loop().create_future()
+            waiting.append(turn)
+            await turn
             self._require_writable()
-        return self._index(change.kind).revision(change.account, change.id)
 
     async def _submit(self, change: Change) -> None:
         assert self._writer is not None
-        answer = self._writer.submit(change)
-        self._under_way[_key(change)] = answer
-        self._creating[change.kind, change.account] += change.is_new
+        self._under_way[change.key] = []
+        if change.is_new:
+            place = change.kind, change.account
+            self._creating[place] = self._creating.get(place, 0) + 1
         # The write takes effect even if the caller is cancelled: others of its group must not suffer.
-        if (failure := await asyncio.shield(answer)) is not None:
+        if (failure := await self._writer.submit(change)) is not None:
             raise type(failure)(str(failure)) from failure
 
     def _settle(self, change: Change, failure: StoreError | None) -> None:
-        del self._under_way[_key(change)]
-        self._creating[change.kind, change.account] -= change.is_new
+        if change.is_new:
+            self._created(change.kind, change.account)
         if failure is None:
             self._indexes.setdefault(change.kind, Index()).apply(change)
+        for turn in self._under_way.pop(change.key):
+            if not turn.done():
+                turn.set_result(None)
+
+    def _created(self, *place: str) -> None:
+        if (others := self._creating.pop(place) - 1) > 0:
+            self._creating[place] = others
 
     def _rest(self, waiting: bool) -> Callable[[], None] | None:
         """Return the compaction that is due; while somebody waits, only one that can't be put off."""
@@ -175,7 +202,3 @@ class JsonFileStore(Store):
             raise StoreError("the store is not open")
         if not self.writable:
             raise StoreError("the disk failed earlier: the store is read-only until a restart")
-
-
-def _key(change: Change) -> _Key:
-    return change.kind, change.account, change.id

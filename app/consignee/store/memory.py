@@ -5,7 +5,7 @@ import builtins
 from consignee.errors import StoreError, StoreUnusable
 from consignee.store import Data, Document, Store
 from consignee.store.index import Change, Index, check_kind, judge, judge_limit, judge_removal
-from consignee.store.record import decode_document, encode_record
+from consignee.store.record import encode_record
 
 
 class MemoryStore(Store):
@@ -42,6 +42,15 @@ class MemoryStore(Store):
     async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
         return self._index(kind).ids(account, prefix)
 
+    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
+        return self._index(kind).revision(account, id)
+
+    async def revisions(self, kind: str, account: str) -> dict[str, int]:
+        return self._index(kind).revisions(account)
+
+    def version(self, kind: str, account: str) -> int:
+        return self._index(kind).version(account)
+
     async def count(self, kind: str, account: str) -> int:
         return self._index(kind).count(account)
 
@@ -63,7 +72,7 @@ class MemoryStore(Store):
             judge_limit(index.count(account), limit)
         index.apply(Change(kind, account, id, replaces + 1, line))
         self._indexes[kind] = index
-        return decode_document(line)
+        return Document.encoded(account, id, replaces + 1, line)
 
     async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
         index = self._index(kind)

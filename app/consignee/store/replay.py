@@ -2,15 +2,17 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from consignee.errors import StoreUnusable
-from consignee.store.index import Change, Index
-from consignee.store.record import NewerFormat, check_header, parse_record
+from consignee.store.index import Index
+from consignee.store.record import NewerFormat, check_header, parse_parts, revision_in
 
 logger = logging.getLogger(__name__)
 
+_READ_AT_ONCE: Final = 1024 * 1024
 _DAMAGED = (
     "{path}, line {number}: {why}. Nothing was changed. Restore this file from a backup; or, to go on without"
     " what that line said, keep a copy of the file, delete that line from it, and start again."
@@ -25,28 +27,24 @@ def replay(path: Path, kind: str) -> Index:
     Raises StoreUnusable naming file and line for anything else that is wrong, OSError if it can't be read.
     """
     index = Index()
-    end = 0
-    for number, line in _lines(path):
-        if number == 1:
-            _take_header(path, line, kind)
-        elif not line.endswith(b"\n"):
-            _check_torn(path, number, line)
-            _cut(path, end, torn=len(line))
-            break
-        else:
-            _take_record(index, path, number, line, kind)
-        end += len(line)
-    if end == 0:
-        raise StoreUnusable(_NO_HEADER.format(path=path, why="the file is empty"))
+    with path.open("rb", buffering=_READ_AT_ONCE) as file:
+        _check_header(path, file.readline(), kind)
+        for number, line in enumerate(file, 2):
+            try:
+                account, id_, revision, removed = parse_parts(line)
+            except ValueError as error:
+                _cut_off(path, number, line, error)  # or it raises: then it is not torn
+                break
+            before = index.drop(account, id_) if removed else index.put(account, id_, line)
+            if before is not None and revision <= revision_in(before):
+                why = f"revision {revision} of {id_!r} follows revision {revision_in(before)}"
+                raise StoreUnusable(_DAMAGED.format(path=path, number=number, why=why))
     return index
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        yield from enumerate(file, 1)
-
-
-def _take_header(path: Path, line: bytes, kind: str) -> None:
+def _check_header(path: Path, line: bytes, kind: str) -> None:
+    if not line:
+        raise StoreUnusable(_NO_HEADER.format(path=path, why="the file is empty"))
     try:
         check_header(line, kind)
     except NewerFormat as error:
@@ -55,29 +53,19 @@ def _take_header(path: Path, line: bytes, kind: str) -> None:
         raise StoreUnusable(_NO_HEADER.format(path=path, why=error)) from None
 
 
-def _take_record(index: Index, path: Path, number: int, line: bytes, kind: str) -> None:
-    try:
-        record = parse_record(line)
-    except ValueError as error:
+def _cut_off(path: Path, number: int, line: bytes, error: ValueError) -> None:
+    if line.endswith(b"\n"):
         raise StoreUnusable(_DAMAGED.format(path=path, number=number, why=f"the record is damaged: {error}")) from None
-    before = index.revision(record.account, record.id)
-    if record.revision <= before:
-        why = f"revision {record.revision} of {record.id!r} follows revision {before}"
-        raise StoreUnusable(_DAMAGED.format(path=path, number=number, why=why))
-    index.apply(Change(kind, record.account, record.id, record.revision, line, record.removed))
+    _check_torn(path, number, line)
+    # If a power cut undoes this, the next start does it again; what is appended is synced with it.
+    os.truncate(path, path.stat().st_size - len(line))
+    logger.warning("%s: the last %d bytes were a record cut short by a crash; they were removed", path, len(line))
 
 
 def _check_torn(path: Path, number: int, line: bytes) -> None:
     """Refuse a record that is whole but for its newline: a cut alters no byte, so it was damaged later."""
-    try:
-        parse_record(line[:-1] + b"\n")
-    except ValueError:
-        return
-    raise StoreUnusable(_DAMAGED.format(path=path, number=number, why="the newline after the record was altered"))
-
-
-def _cut(path: Path, end: int, *, torn: int) -> None:
-    os.truncate(
-        path, end
-    )  # if a power cut undoes this, the next start does it again; what is appended is synced with it
-    logger.warning("%s: the last %d bytes were a record cut short by a crash; they were removed", path, torn)
+    with suppress(ValueError):
+        parse_parts(line[:-1] + b"\n")
+        raise StoreUnusable(
+            _DAMAGED.format(path=path, number=number, why="the newline after the record was altered")
+        ) from None

@@ -25,6 +25,7 @@ from consignee.web.followed import Followed
 from consignee.web.keys import (
     ACCOUNTS,
     ADMISSION,
+    ANSWERS,
     AUTHENTICATE,
     COLLECTIONS,
     DESTINATIONS,
@@ -36,6 +37,7 @@ from consignee.web.keys import (
     Authenticate,
 )
 from consignee.web.routes import EXEMPT, LONG, add_routes
+from consignee.web.shown import Answers
 from consignee.web.streams import PATIENCE_SECONDS
 
 __all__ = ["AUTHENTICATE", "DESTINATIONS", "SETTINGS", "Authenticate", "create_app", "setup"]
@@ -102,6 +104,7 @@ def _running(
         async with open_destinations(settings, store=store, providers=providers, resolver=resolver) as destinations:
             app[DESTINATIONS] = destinations
             app[COLLECTIONS] = destinations.dispatch.collections
+            app[ANSWERS] = Answers(destinations)
             app[ROTATION] = destinations.rotation
             app[ACCOUNTS] = accounts = await open_accounts(
                 destinations.store, sealer=destinations.sealer, fixed=settings.accounts.fixed

@@ -4,10 +4,8 @@ import ipaddress
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, Final, Self
 
 from aiohttp import web
 
@@ -15,7 +13,7 @@ from consignee.rates import Rates
 from consignee.settings import LimitsSettings
 from consignee.web.errors import Busy
 from consignee.web.keys import ADMISSION, PLACE, QUOTA
-from consignee.web.rounds import Rounds
+from consignee.web.rounds import ROUND, Rounds
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +34,15 @@ class Places:
         self._taken = 0
         self._of_account: Counter[str] = Counter()
 
-    @contextmanager
-    def place(self) -> "Iterator[Place]":
-        """Hold a place; raises Busy if there is none."""
+    def place(self) -> "Place":
+        """Return a place, to be held; entering it raises Busy if there is none."""
+        return Place(self)
+
+    def hold(self) -> None:
+        """Count a request; raises Busy."""
         if self._taken >= self._most:
             raise Busy("The service has as many requests under way as it takes: come back a little later.")
         self._taken += 1
-        place = Place(self)
-        try:
-            yield place
-        finally:
-            self._taken -= 1
-            self._give_back(place.account)
 
     def take(self, account: str) -> None:
         """Count a place, which is held already, as this account's; raises Busy if it has too many."""
@@ -57,20 +52,33 @@ class Places:
             raise Busy(f"This account has {own} requests under way: come back when some of them have ended.")
         self._of_account[account] = own + 1
 
-    def _give_back(self, account: str | None) -> None:
+    def give_back(self, account: str | None) -> None:
+        """A request has ended."""
+        self._taken -= 1
         if account is None:
             return
-        self._of_account[account] -= 1
-        if not self._of_account[account]:
+        own = self._of_account[account]
+        if own > 1:
+            self._of_account[account] = own - 1
+        else:
             del self._of_account[account]
 
 
-@dataclass
 class Place:
     """The place of one request; whose it is is known later."""
 
-    places: Places
-    account: str | None = None
+    __slots__ = ("account", "places")
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.account: str | None = None
+
+    def __enter__(self) -> Self:
+        self.places.hold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.places.give_back(self.account)
 
     def give(self, account: str) -> None:
         """Say whose it is; raises Busy."""
@@ -92,8 +100,8 @@ class Admission:
         long: Collection[Any] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._exempt = exempt
-        self._long = long
+        self._exempt = frozenset(exempt)
+        self._long = frozenset(long)
         self._clock = clock
         self._quick_places = Places(limits.requests_in_flight, share=limits.account_share)
         self._long_places = Places(limits.streams_in_flight, share=limits.account_share)
@@ -111,7 +119,7 @@ class Admission:
             burst=limits.wrong_keys_burst,
             clock=clock,
         )
-        self._rounds = Rounds()
+        self._rounds = Rounds(seconds=ROUND)
         self._turned_away = 0
         self._log_at = 0.0
 
@@ -150,7 +158,7 @@ class Admission:
 @web.middleware
 async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Handle a request in a place of its own; raises Busy."""
-    admission = request.config_dict[ADMISSION]
+    admission = request.app[ADMISSION]
     places = admission.places(request.match_info.handler)
     if places is None:
         return await handler(request)

@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
+from multidict import istr
 
 from consignee.accounts import Accounts
 from consignee.errors import InvalidRequest
@@ -11,6 +13,7 @@ from consignee.web.bodies import read_query
 from consignee.web.errors import BadRequest, Refused
 from consignee.web.keys import ADMISSION, AUTHENTICATE, Authenticate
 
+X_API_KEY: Final = istr("X-API-Key")
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
@@ -19,9 +22,10 @@ async def account_of(request: web.Request) -> str:
 
     Raises BadRequest, RateLimited, Busy, and Refused for a web.HTTPException of `authenticate`.
     """
-    admission = request.config_dict[ADMISSION]
+    app = request.app
+    admission = app[ADMISSION]
     try:
-        account: str | None = await request.config_dict[AUTHENTICATE](request)
+        account: str | None = await app[AUTHENTICATE](request)
     except web.HTTPException as error:
         if error.status == web.HTTPUnauthorized.status_code:
             admission.unknown(request)
@@ -44,8 +48,11 @@ def by_api_key(accounts: Accounts) -> Authenticate:
 
 
 def _api_key(request: web.Request) -> str | None:
-    keys = {*read_query(request).get("api_key", ()), *request.headers.getall("X-API-Key", ())}
-    for header in request.headers.getall("Authorization", ()):
+    headers = request.headers
+    keys = {*read_query(request).get("api_key", ())}
+    if X_API_KEY in headers:
+        keys.update(headers.getall(X_API_KEY))
+    for header in headers.getall(AUTHORIZATION) if AUTHORIZATION in headers else ():
         if match := _BEARER.fullmatch(header):
             keys.add(match[1])
     if len(keys) > 1:

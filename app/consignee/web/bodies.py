@@ -13,13 +13,14 @@ from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from aiohttp import HttpVersion11, web
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_TYPE
 
 from consignee.clock import timestamp
 from consignee.errors import InvalidRequest
 from consignee.providers.fields import text_problem
 from consignee.settings import LimitsSettings
 from consignee.web.errors import BadRequest
-from consignee.web.keys import ADMISSION, DESTINATIONS, PLACE, SETTINGS
+from consignee.web.keys import ADMISSION, DESTINATIONS, PLACE, QUERY, SETTINGS
 
 JSON: Final = "application/json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -36,15 +37,22 @@ async def read_fields(request: web.Request, *, required: bool = True) -> dict[st
     if not required and not request.can_read_body:
         return {}
     parse = _parser(request)
-    limits = request.config_dict[SETTINGS].limits
+    limits = request.app[SETTINGS].limits
     body = await _read(request, limits)
     if PLACE in request:
-        request.config_dict[ADMISSION].charge(request, len(body))
-    fields = parse(_text(body), limits)
-    destinations = request.config_dict.get(DESTINATIONS)
+        request.app[ADMISSION].charge(request, len(body))
+    text = _text(body)
+    fields = parse(text, limits)
+    if "\\" not in text and _is_flat(fields) and text.isprintable() and parse is _parse_json:
+        return fields  # nothing was escaped, so that what is in the fields is what could be seen
+    destinations = request.app.get(DESTINATIONS)
     multiline = destinations.catalog.multiline if destinations else ()
     check_strings(fields, multiline=multiline, depth=limits.json_depth)
     return fields
+
+
+def _is_flat(fields: Mapping[str, Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in fields.values())
 
 
 async def ask_for_body(request: web.Request) -> None:
@@ -56,12 +64,26 @@ async def ask_for_body(request: web.Request) -> None:
 
 
 def read_query(request: web.Request) -> dict[str, list[str]]:
-    """Return the parameters of the query string, each with all its values."""
+    """Return the parameters of the query string, each with all its values; they are read once."""
+    known: dict[str, list[str]] | None = request.get(QUERY)
+    if known is not None:
+        return known
+    text = request.rel_url.raw_query_string
     query: dict[str, list[str]] = {}
-    for name, value in _pairs(request.rel_url.raw_query_string, most=100):
-        query.setdefault(name, []).append(value)
-    check_strings(query)
+    for name, value in _pairs(text, most=100):
+        if name in query:
+            query[name].append(value)
+        else:
+            query[name] = [value]
+    if not _is_plain(text):
+        check_strings(query)
+    request[QUERY] = query
     return query
+
+
+def _is_plain(text: str) -> bool:
+    """Whether every character stands for itself, and can be printed."""
+    return text.isascii() and text.isprintable() and "%" not in text and "+" not in text
 
 
 def read_ids(fields: Mapping[str, Any], name: str) -> list[str] | None:
@@ -87,9 +109,13 @@ def read_time(fields: Mapping[str, Any], name: str) -> str:
 
 
 def _parser(request: web.Request) -> Parse:
-    if "Content-Encoding" in request.headers:
+    headers = request.headers
+    if CONTENT_ENCODING in headers:
         raise BadRequest("unsupported_media_type", "A body with a Content-Encoding is not accepted: send it as it is.")
-    if len(request.headers.getall("Content-Type", ())) != 1 or request.content_type not in _PARSERS:
+    given = headers.getall(CONTENT_TYPE, ())
+    if len(given) == 1 and given[0] in _PARSERS:  # as most send it: without any parameter
+        return _PARSERS[given[0]]
+    if len(given) != 1 or request.content_type not in _PARSERS:
         raise BadRequest("unsupported_media_type", f"The Content-Type must be {JSON} or {FORM}.")
     if not _is_utf8(request.charset or "utf-8"):
         raise BadRequest("unsupported_media_type", "The charset must be UTF-8.")
@@ -104,9 +130,11 @@ def _is_utf8(charset: str) -> bool:
 
 
 async def _read(request: web.Request, limits: LimitsSettings) -> bytes:
-    body = bytearray()
     if (request.content_length or 0) > limits.body_bytes:
         raise _too_large(limits)
+    if request.content.is_eof() and request.content.exception() is None:
+        return _whole(request.content.read_nowait(), limits)
+    body = bytearray()
     try:
         async with asyncio.timeout(limits.body_timeout):
             async for chunk in request.content.iter_any():
@@ -120,6 +148,13 @@ async def _read(request: web.Request, limits: LimitsSettings) -> bytes:
     except (web.RequestPayloadError, ConnectionError, ValueError):
         raise BadRequest("invalid_request", "The body was cut off or is not well formed.") from None
     return bytes(body)
+
+
+def _whole(body: bytes, limits: LimitsSettings) -> bytes:
+    """Return a body that lies here already."""
+    if len(body) > limits.body_bytes:
+        raise _too_large(limits)
+    return body
 
 
 def _too_large(limits: LimitsSettings) -> BadRequest:
@@ -186,6 +221,8 @@ def _parse_form(text: str, limits: LimitsSettings) -> dict[str, Any]:
 
 
 def _pairs(text: str, *, most: int) -> list[tuple[str, str]]:
+    if _is_plain(text) and text.count("&") < most:
+        return [pair.partition("=")[::2] for pair in text.split("&") if pair]
     try:
         return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=most)
     except UnicodeDecodeError:

@@ -17,7 +17,7 @@ from consignee.web.queries import read_page
 
 async def create(request: web.Request) -> web.Response:
     """POST /collections"""
-    account, collections = await account_of(request), request.config_dict[COLLECTIONS]
+    account, collections = await account_of(request), request.app[COLLECTIONS]
     with once(request, account, KIND) as asked:
         fields = await read_fields(request)
         return await asked.answer(
@@ -33,7 +33,7 @@ async def list_all(request: web.Request) -> web.Response:
     """GET /collections"""
     account = await account_of(request)
     number, size = read_page(request)
-    every = await request.config_dict[COLLECTIONS].list(account)
+    every = await request.app[COLLECTIONS].list(account)
     shown = every[(number - 1) * size : number * size]
     counts = {"total_count": len(every), "total_pages": -(-len(every) // size), "current_page": number}
     content = {**counts, "count_this_page": len(shown), "collections": [await view(request, one) for one in shown]}
@@ -43,13 +43,13 @@ async def list_all(request: web.Request) -> web.Response:
 async def get(request: web.Request) -> web.Response:
     """GET /collections/{id}"""
     account = await account_of(request)
-    return await _one(request, await request.config_dict[COLLECTIONS].get(account, request.match_info["id"]))
+    return await _one(request, await request.app[COLLECTIONS].get(account, request.match_info["id"]))
 
 
 async def update(request: web.Request) -> web.Response:
     """PUT /collections/{id}"""
     account = await account_of(request)
-    collections = request.config_dict[COLLECTIONS]
+    collections = request.app[COLLECTIONS]
     collection = await collections.update(account, request.match_info["id"], await read_fields(request))
     return await _one(request, collection)
 
@@ -57,7 +57,7 @@ async def update(request: web.Request) -> web.Response:
 async def delete(request: web.Request) -> web.Response:
     """DELETE /collections/{id}"""
     account = await account_of(request)
-    await request.config_dict[COLLECTIONS].delete(account, request.match_info["id"])
+    await request.app[COLLECTIONS].delete(account, request.match_info["id"])
     return answers.success(message="1 Collection deleted")
 
 
@@ -70,7 +70,7 @@ async def _one(request: web.Request, collection: Collection) -> web.Response:
 
 async def view(request: web.Request, collection: Collection) -> dict[str, Any]:
     """Return a collection as it is answered, with the names of its secrets, and how many result sets it ever had."""
-    count = await request.config_dict[DESTINATIONS].dispatch.results.count(collection.account, collection.id)
+    count = await request.app[DESTINATIONS].dispatch.results.count(collection.account, collection.id)
     return {
         "id": collection.id,
         "name": collection.name,

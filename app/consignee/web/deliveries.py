@@ -10,7 +10,7 @@ from consignee.web.queries import cursor, read_deliveries
 
 async def list_some(request: web.Request) -> web.Response:
     """GET /deliveries"""
-    account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
+    account, dispatch = await account_of(request), request.app[DESTINATIONS].dispatch
     wanted, size, behind = read_deliveries(request)
     jobs = await dispatch.deliveries.list(account, wanted, most=size + 1, behind=behind)
     shown = jobs[:size]
@@ -20,6 +20,6 @@ async def list_some(request: web.Request) -> web.Response:
 
 async def get(request: web.Request) -> web.Response:
     """GET /deliveries/{id}"""
-    account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
+    account, dispatch = await account_of(request), request.app[DESTINATIONS].dispatch
     job = await dispatch.deliveries.get(account, request.match_info["id"])
     return answers.success({"delivery": dispatch.delivery_view(job, uploads=True)})

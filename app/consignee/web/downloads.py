@@ -22,7 +22,7 @@ _NOT_QUOTABLE: Final = re.compile(r'[^ !#-$&-\[\]-~]|"')
 async def download(request: web.Request) -> web.StreamResponse:
     """GET and HEAD /collections/{id}/results/{n}/files/{name}"""
     account = await account_of(request)
-    results = request.config_dict[DESTINATIONS].dispatch.results
+    results = request.app[DESTINATIONS].dispatch.results
     result_set = await results.get(account, request.match_info["id"], request.match_info["n"])
     name = request.match_info["name"]
     body = results.file(result_set, name)

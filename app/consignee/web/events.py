@@ -26,7 +26,7 @@ _UNFINISHED: Final = (states.PENDING, states.UPLOADING, states.RETRYING)
 
 async def events(request: web.Request) -> web.StreamResponse:
     """GET /collections/{id}/results/{n}/events"""
-    account, dispatch = await account_of(request), request.config_dict[DESTINATIONS].dispatch
+    account, dispatch = await account_of(request), request.app[DESTINATIONS].dispatch
     collection_id, number = request.match_info["id"], request.match_info["n"]
     id_ = await dispatch.results.find(account, collection_id, number)
 
@@ -36,13 +36,13 @@ async def events(request: web.Request) -> web.StreamResponse:
         except NotFound:
             return None
 
-    with request.config_dict[FOLLOWED].follow(account, id_, look) as shared:
+    with request.app[FOLLOWED].follow(account, id_, look) as shared:
         return await _send(request, shared)
 
 
 async def _send(request: web.Request, look: Look) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
-    async with aclosing(follow(look, stop=request.config_dict[DRAINING])) as texts:
+    async with aclosing(follow(look, stop=request.app[DRAINING])) as texts:
         async for text in texts:
             if request.transport is None or request.transport.is_closing():
                 break

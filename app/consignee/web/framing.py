@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from aiohttp import HttpVersion10, HttpVersion11
+from aiohttp.hdrs import CONTENT_LENGTH, HOST, TRANSFER_ENCODING
 from aiohttp.http_parser import RawRequestMessage
 from yarl import URL
 
@@ -17,11 +18,14 @@ _LONGEST_LENGTH: Final = 15
 _BETWEEN: Final = len(": \r\n")
 
 
-def problem(message: RawRequestMessage, *, most_bytes: int) -> str | None:
-    """Return what is wrong with a head, in one sentence that quotes nothing of it, or None."""
+def problem(message: RawRequestMessage, *, most_bytes: int | None) -> str | None:
+    """Return what is wrong with a head, in one sentence that quotes nothing of it, or None.
+
+    No `most_bytes`: it is known to be small enough.
+    """
     if message.version not in (HttpVersion10, HttpVersion11):
         return "Only HTTP/1.1 and HTTP/1.0 are spoken here."
-    if _size(message) > most_bytes:
+    if most_bytes is not None and _size(message) > most_bytes:
         return f"The request's line and headers are larger than {most_bytes} bytes."
     return _wrong_host(message) or _wrong_length(message)
 
@@ -32,7 +36,7 @@ def _size(message: RawRequestMessage) -> int:
 
 
 def _wrong_host(message: RawRequestMessage) -> str | None:
-    host = message.headers.get("Host")
+    host = message.headers.get(HOST)
     if host is not None and not _HOST.fullmatch(host):
         return "The Host header is not a host."
     if message.method == "CONNECT" or "#" in message.path:
@@ -53,10 +57,10 @@ def _names(rest: str, host: str | None) -> bool:
 
 
 def _wrong_length(message: RawRequestMessage) -> str | None:
-    coding = message.headers.get("Transfer-Encoding")
+    coding = message.headers.get(TRANSFER_ENCODING)
     if coding is not None and (coding.lower() != "chunked" or message.version == HttpVersion10):
         return "The only Transfer-Encoding is chunked, in HTTP/1.1."
-    length = message.headers.get("Content-Length")
+    length = message.headers.get(CONTENT_LENGTH)
     if length is not None and len(length) > _LONGEST_LENGTH:
         return "The Content-Length is not one."
     return None

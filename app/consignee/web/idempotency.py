@@ -88,7 +88,7 @@ class Once:
 
     async def unused(self, kind: str) -> Subject:
         """Return a document of that kind that is not there yet."""
-        return Subject(kind, await unused_id(self._request.config_dict[DESTINATIONS].store, kind, self._account))
+        return Subject(kind, await unused_id(self._request.app[DESTINATIONS].store, kind, self._account))
 
 
 @contextmanager
@@ -98,5 +98,5 @@ def once(request: web.Request, account: str, scope: str) -> Iterator[Once]:
     if key is None:
         yield Once(request, account, None)
         return
-    with request.config_dict[DESTINATIONS].idempotency.claim(account, scope, key) as claim:
+    with request.app[DESTINATIONS].idempotency.claim(account, scope, key) as claim:
         yield Once(request, account, claim)

@@ -16,6 +16,7 @@ from consignee.web.followed import Followed
 
 if TYPE_CHECKING:
     from consignee.web.admission import Admission, Place
+    from consignee.web.shown import Answers
 
 Authenticate = Callable[[web.Request], Awaitable[str | None]]
 """Returns the name of the account that a request is from, or None if it is from nobody that is known."""
@@ -33,8 +34,12 @@ PATIENCE = web.AppKey("PATIENCE", float)
 """Seconds that a client gets to take a piece of an answer."""
 FOLLOWED = web.AppKey("FOLLOWED", Followed)
 
+ANSWERS: "web.AppKey[Answers]" = web.AppKey("ANSWERS")
+"""Those about destinations."""
 ADMISSION: "web.AppKey[Admission]" = web.AppKey("ADMISSION")
 
+QUERY: web.RequestKey[dict[str, list[str]]] = web.RequestKey("QUERY")
+"""The parameters of the query string, once they were read."""
 TRACE_ID = web.RequestKey("TRACE_ID", str)
 PLACE: "web.RequestKey[Place]" = web.RequestKey("PLACE")
 QUOTA: web.RequestKey[Quota | None] = web.RequestKey("QUOTA")

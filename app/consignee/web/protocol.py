@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 _MALFORMED: Final = "The request is not well-formed HTTP."
 _LARGE: Final = "The request's line or headers are too large."
 _LATE: Final = "The request's headers did not arrive in time."
+_PARTING_SECONDS: Final = 0.1
+"""What the other end gets to take the last of what was said."""
 _FULL: Final = "The service has as many connections as it takes: come back a little later."
 
 
@@ -72,14 +74,14 @@ class Connection(web.RequestHandler):
         self._line: asyncio.Transport | None = None
         self._body: StreamReader = EMPTY_PAYLOAD
         self._head_bytes = 0
+        self._unsure_bytes = 0
         self._refused = False
         self._late = _Timer(self._loop)
         self._untaken = _Timer(self._loop)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and begin to wait for a request."""
-        assert isinstance(transport, asyncio.Transport)
-        self._line = transport
+        self._line = cast(asyncio.Transport, transport)  # uvloop's are not made of asyncio's
         peer = transport.get_extra_info("peername")
         if self._terms.connections.open(self, network_of(peer[0] if peer else None)):
             super().connection_made(transport)
@@ -120,15 +122,19 @@ class Connection(web.RequestHandler):
         known, in_body = len(self._messages), not self._body.is_eof()
         super().data_received(data)
         if len(self._messages) > known:
+            is_small = self._unsure_bytes + self._head_bytes + len(data) <= self._terms.head_bytes
+            self._unsure_bytes = len(data)  # at most so many were the beginning of the next head
             self._head_came()
-            self._examine(known)
-        elif data and not in_body:
+            self._examine(known, most_bytes=None if is_small else self._terms.head_bytes)
+        elif in_body:
+            self._unsure_bytes = len(data)
+        elif data:
             self._head_bytes += len(data)
             self._await_head()
             if self._head_bytes > self._terms.head_bytes:
                 self._end(answers.failure(400, "invalid_request", _LARGE))
 
-    def _examine(self, known: int) -> None:
+    def _examine(self, known: int, *, most_bytes: int | None) -> None:
         """Look at the heads that have come, from the one with that number on."""
         for number in range(known, len(self._messages)):
             message, payload = self._messages[number]
@@ -136,7 +142,7 @@ class Connection(web.RequestHandler):
                 self._refused = True
                 if not self._body.is_eof():
                     self._break_off_body()
-            elif told := problem(message, most_bytes=self._terms.head_bytes):
+            elif told := problem(message, most_bytes=most_bytes):
                 self._refuse(number, told)
             else:
                 self._body = payload
@@ -228,7 +234,8 @@ class Connection(web.RequestHandler):
         self.force_close()
         self._line.close()
         if self._line.get_write_buffer_size():
-            self._line.abort()
+            # Not at once: uvloop begins to send when this turn of the loop ends.
+            self._loop.call_later(_PARTING_SECONDS, self._line.abort)
 
 
 def _told(error: BaseException | None) -> str:

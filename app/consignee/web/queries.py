@@ -2,7 +2,9 @@
 
 import base64
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
 from aiohttp import web
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
@@ -15,6 +17,8 @@ from consignee.providers.fields import Truth
 from consignee.web.bodies import read_query
 
 _LARGEST = 10**9
+_LONGEST_KEPT: Final = 200
+"""Characters of what is asked for that is remembered."""
 
 
 class _Digits(fields.Integer):
@@ -97,18 +101,30 @@ _PAGE = PageSchema()
 
 def read_listing(request: web.Request) -> Listing:
     """Return what a list of destinations was asked for; raises InvalidRequest with every wrong parameter."""
-    return Listing(**_load(request, _LISTING))
+    query = read_query(request)
+    asked = tuple((name, value) for name, values in query.items() if name in _LISTING.fields for value in values)
+    if sum(len(value) for _, value in asked) > _LONGEST_KEPT:
+        return Listing(**_load(query, _LISTING))
+    return _listing(asked)
+
+
+@lru_cache(maxsize=1000)
+def _listing(asked: tuple[tuple[str, str], ...]) -> Listing:
+    query: dict[str, list[str]] = {}
+    for name, value in asked:
+        query.setdefault(name, []).append(value)
+    return Listing(**_load(query, _LISTING))
 
 
 def read_page(request: web.Request) -> tuple[int, int]:
     """Return which page, from 1, of how many entries is asked for; raises InvalidRequest."""
-    found = _load(request, _PAGE)
+    found = _load(read_query(request), _PAGE)
     return found["page"], found["page_size"]
 
 
 def read_deliveries(request: web.Request) -> tuple[Filter, int, Place | None]:
     """Return which deliveries are asked for, how many, and behind which one; raises InvalidRequest."""
-    found = _load(request, _DELIVERIES)
+    found = _load(read_query(request), _DELIVERIES)
     return (
         Filter(**{name: found[name] for name in ("collection_id", "destination_id", "status")}),
         found["page_size"],
@@ -116,8 +132,7 @@ def read_deliveries(request: web.Request) -> tuple[Filter, int, Place | None]:
     )
 
 
-def _load(request: web.Request, schema: Schema) -> dict[str, Any]:
-    query = read_query(request)
+def _load(query: Mapping[str, Sequence[str]], schema: Schema) -> dict[str, Any]:
     errors: dict[str, Any] = {
         name: ["is given more than once"] for name, values in query.items() if name in schema.fields and len(values) > 1
     }

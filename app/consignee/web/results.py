@@ -32,7 +32,7 @@ _NAMED: Final = 20
 
 
 def _dispatch(request: web.Request) -> Dispatch:
-    return request.config_dict[DESTINATIONS].dispatch
+    return request.app[DESTINATIONS].dispatch
 
 
 async def create(request: web.Request) -> web.Response:
@@ -110,7 +110,7 @@ async def resend(request: web.Request) -> web.Response:
     """POST /collections/{id}/results/{n}/resend"""
     result_set = await _found(request)
     ids = read_ids(await read_fields(request, required=False), "destination_ids")
-    destinations = request.config_dict[DESTINATIONS]
+    destinations = request.app[DESTINATIONS]
     chosen = await _all_ids(destinations, result_set) if ids is None else await _known(destinations, result_set, ids)
     await destinations.dispatch.deliveries.resend(result_set, chosen)
     return await _one(request, result_set)

@@ -15,6 +15,7 @@ from consignee.settings import LimitsSettings, Settings
 from consignee.web import answers, create_app
 from consignee.web.connections import Connections, allow_files
 from consignee.web.control import control
+from consignee.web.dispatch import Dispatch
 from consignee.web.errors import from_http
 from consignee.web.keys import DESTINATIONS, DRAINING, SETTINGS
 from consignee.web.protocol import Connection, Terms
@@ -42,7 +43,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        self._front = _Front(server.request_handler)
+        self._front = _Front(Dispatch(self.app, otherwise=server.request_handler))
         given = {**server._kwargs, **_limits(self.app[SETTINGS].limits)}
         return _Server(self._front, request_factory=server.request_factory, **given)
 

@@ -12,8 +12,8 @@ async def account(request: web.Request) -> web.Response:
     """GET /account"""
     name = await account_of(request)
     usages = {
-        "destinations": await request.config_dict[DESTINATIONS].usage(name),
-        "collections": await request.config_dict[COLLECTIONS].usage(name),
+        "destinations": await request.app[DESTINATIONS].usage(name),
+        "collections": await request.app[COLLECTIONS].usage(name),
     }
     info = {f"{kind}_{what}": count for kind, usage in usages.items() for what, count in usage.to_json().items()}
     return answers.success({"account_info": info})
@@ -22,7 +22,7 @@ async def account(request: web.Request) -> web.Response:
 async def destination_types(request: web.Request) -> web.Response:
     """GET /destination-types"""
     await account_of(request)
-    return answers.success({"destination_types": request.config_dict[DESTINATIONS].catalog.describe()})
+    return answers.success({"destination_types": request.app[DESTINATIONS].catalog.describe()})
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -32,8 +32,8 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """GET /readyz: the store can be written, and the service is not stopping"""
-    if request.config_dict[DRAINING].is_set():
+    if request.app[DRAINING].is_set():
         return unavailable("The service is stopping.")
-    if not request.config_dict[DESTINATIONS].store.writable:
+    if not request.app[DESTINATIONS].store.writable:
         return unavailable("The store can't be written.")
     return answers.success()

@@ -33,7 +33,7 @@ async def finish(request: web.Request, response: web.StreamResponse) -> web.Stre
 
 async def _in_time(request: web.Request, sent: Awaitable[None]) -> None:
     try:
-        async with asyncio.timeout(request.config_dict[PATIENCE]):
+        async with asyncio.timeout(request.app[PATIENCE]):
             await sent
     except TimeoutError:
         cut_off(request)

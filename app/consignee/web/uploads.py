@@ -57,8 +57,9 @@ async def receive(request: web.Request, intake: Intake) -> dict[str, str]:
 
     Raises BadRequest, InvalidRequest, StoreError; then the intake can't be kept.
     """
-    limits = request.config_dict[SETTINGS].limits
+    limits = request.app[SETTINGS].limits
     parts = Parts(_chunks(request, limits), require_multipart(request))
+    await intake.begin()
     await ask_for_body(request)
     fields: dict[str, str] = {}
     while (part := await parts.next()) is not None:

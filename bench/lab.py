@@ -56,15 +56,24 @@ class Lab:
         self._open.callback(shutil.rmtree, made, ignore_errors=True)
         return made
 
-    def turn(self, client: str, *arguments: object, environment: Mapping[str, str] | None = None) -> Sample:
-        """Run `clients/<client>.py` on one core, and return the sample that its last line holds as JSON."""
+    def turn(
+        self,
+        client: str,
+        *arguments: object,
+        environment: Mapping[str, str] | None = None,
+        core: int | None = OURS_ON,
+    ) -> Sample:
+        """Run `clients/<client>.py` on one core (None: on all), and return the sample that its last line holds as JSON."""
         command = [sys.executable, str(CLIENTS / f"{client}.py"), *map(str, arguments)]
-        return Sample(**json.loads(self.run(command, environment=environment).splitlines()[-1]))
+        return Sample(**json.loads(self.run(command, environment=environment, core=core).splitlines()[-1]))
 
-    def run(self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, core: int = OURS_ON) -> str:
-        """Run a command on one core; return what it printed. Raises TurnFailed."""
+    def run(
+        self, command: Sequence[str], *, environment: Mapping[str, str] | None = None, core: int | None = OURS_ON
+    ) -> str:
+        """Run a command on one core (None: on all); return what it printed. Raises TurnFailed."""
+        pinned = [] if core is None else ["taskset", "-c", str(core % (os.cpu_count() or 1))]
         done = subprocess.run(
-            ["taskset", "-c", str(core % (os.cpu_count() or 1)), *command],
+            [*pinned, *command],
             capture_output=True,
             text=True,
             timeout=TURN_SECONDS,

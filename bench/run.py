@@ -11,6 +11,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import time
 from pathlib import Path
 
 import cases
@@ -32,15 +33,18 @@ def main() -> None:
     asked = parser.parse_args()
     rounds = asked.rounds or (QUICK_ROUNDS if asked.quick else ROUNDS)
     load = os.getloadavg()[0]
+    command = " ".join(["python", "bench/run.py", *sys.argv[1:]])
     outcomes: list[Outcome] = []
+    page = ""
     with Lab(quick=asked.quick) as lab:
         for name in asked.only:
+            began = time.monotonic()
             for each in importlib.import_module(f"cases.{name}").contests(lab):
                 outcomes.append(_measure(each, rounds))
-    command = " ".join(["python", "bench/run.py", *sys.argv[1:]])
-    page = render(outcomes, command=command, rounds=rounds, load=load)
-    if asked.results:
-        asked.results.write_text(page)
+            _tell(f"{name} took {time.monotonic() - began:.0f} s")
+            page = render(outcomes, command=command, rounds=rounds, load=load)
+            if asked.results:
+                asked.results.write_text(page)
     print(page)
 
 

@@ -67,7 +67,12 @@ class Sink:
 
 def sink(lab: Lab) -> Iterator[Sink]:
     """Yield the sink; for `Lab.shared`."""
-    home = lab.memory / "sink"
+    yield from serving(lab, "sink", LOCATIONS)
+
+
+def serving(lab: Lab, name: str, locations: str) -> Iterator[Sink]:
+    """Yield a sink of its own with these locations, which may name its `{home}`."""
+    home = lab.memory / name
     (home / "files").mkdir(parents=True)
     home.chmod(0o755)
     ca = trustme.CA()
@@ -77,9 +82,9 @@ def sink(lab: Lab) -> Iterator[Sink]:
     ca.cert_pem.write_to_path(str(home / "ca.pem"))
     http, https = free_ports(2)
     configuration = home / "nginx.conf"
-    locations = LOCATIONS.format(home=home)
     user = "user root;" if os.geteuid() == 0 else ""
-    configuration.write_text(user + CONFIGURATION.format(home=home, http=http, https=https, locations=locations))
+    placed = locations.format(home=home)
+    configuration.write_text(user + CONFIGURATION.format(home=home, http=http, https=https, locations=placed))
     server = subprocess.Popen(["taskset", "-c", str(OTHERS_ON), "nginx", "-c", str(configuration), "-e", "stderr"])
     try:
         wait_for(http)

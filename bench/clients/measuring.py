@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class Meter:
@@ -16,11 +17,17 @@ class Meter:
 
     def report(self, count: float, **more: float) -> None:
         """Print the sample: `count` units were done."""
-        memory = max(resource.getrusage(who).ru_maxrss for who in _WHO) / 1024
+        memory = max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
         print(json.dumps({"rate": count / self.seconds, "cpu": self.cpu / count, "memory": memory, "more": more}))
 
 
 _WHO = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+
+
+def _own_peak() -> int:
+    """Return in KiB what `ru_maxrss` would say if it did not also count the process that this one was started from."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def cpu_seconds() -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consignee.accounts import Accounts, KeyInfo, open_accounts
-from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError, StoreFull, StoreUnusable
+from consignee.errors import InvalidRequest, NotFound, StoreError, StoreFull, StoreUnusable
 from consignee.secret import Sealer, Secret
 from consignee.settings import FixedAccount
 from consignee.store import Document, Store
@@ -91,12 +91,11 @@ async def test_a_key_revoked_meanwhile_is_not_found() -> None:
         await accounts.revoke_key(key.split("_")[1])
 
 
-async def test_an_id_that_is_taken_is_never_overwritten(store: MemoryStore) -> None:
-    accounts = await opened(store, random=bytes)
-    key = await accounts.create_key("acme")
-    with pytest.raises(Conflict):
-        await accounts.create_key("other")
-    assert await accounts.authenticate(key) == "acme"
+async def test_an_id_that_is_taken_is_not_given_again(store: MemoryStore) -> None:
+    ids = iter([bytes(4), bytes(4), b"\1" * 4])
+    accounts = await opened(store, random=lambda size: next(ids) if size == 4 else bytes(size))
+    keys = [await accounts.create_key(account) for account in ("acme", "other")]
+    assert [await accounts.authenticate(key) for key in keys] == ["acme", "other"]
 
 
 async def test_a_wrong_key_with_a_known_id_is_unknown(store: MemoryStore) -> None:

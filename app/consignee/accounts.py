@@ -105,11 +105,12 @@ class Accounts:
     async def create_key(self, account: str) -> str:
         """Return a new key of that account, which can't be shown again.
 
-        Raises InvalidRequest for a wrong name, and Conflict in the unlikely case that the random id is taken.
+        Raises InvalidRequest for a wrong name.
         """
         if not _ACCOUNT.fullmatch(account):
             raise InvalidRequest({"account": ["Must be 1 to 64 letters, digits, dots, underscores or hyphens."]})
-        key_id = self._random(4).hex()
+        while await self._store.revision(KIND, _SHARED, key_id := self._random(4).hex()):
+            pass  # two of ten thousand keys have the same one once in a hundred times
         key = f"csg_{key_id}_{base64.urlsafe_b64encode(self._random(32)).decode().rstrip('=')}"
         created_at = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         data = {"account": account, "hmac": self._pepper.hashed(key), "created_at": created_at}

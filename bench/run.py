@@ -19,7 +19,7 @@ from contest import Contest, Table, hold
 from lab import Lab
 from results import Outcome, render
 
-ROUNDS, QUICK_ROUNDS = 5, 2
+ROUNDS, QUICK_ROUNDS = 5, 1
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,10 @@ def use(service: Serving, storage: StorageServer) -> None:
     secret = {"notification_webhook": hook, "notification_webhook_secret": canaries.WEBHOOK_SECRET}
     ask(service, "POST", "/collections", name="x", destination_ids=[made], **secret)
     ask(service, "POST", f"/destinations/{made}/test")
+    deadline = time.monotonic() + 60
+    while f"/destinations/{made}/test" not in service.log.read_text():  # lines of the last moment are lost in a crash
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV], ids=lambda number: number.name)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from consignee.carriage import Blocks
 from consignee.digests import Checksum, Digests, Sections
-from consignee.ending import to_its_end
+from consignee.ending import in_thread
 from consignee.errors import FileDamaged
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -186,7 +186,7 @@ class _Reading:
 
     async def next(self) -> bytes:
         """Return what `read` does, from a thread; cancelled, it waits for that, or the file would be left open."""
-        return await to_its_end(asyncio.to_thread(self.read))
+        return await in_thread(self.read)
 
     def read(self) -> bytes:
         """Return the next piece, empty after the last one; raises FileDamaged, OSError."""

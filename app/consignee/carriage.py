@@ -17,6 +17,8 @@ from fcntl import ioctl
 from termios import TIOCOUTQ
 from typing import Any, Final, Self
 
+from consignee.ending import ended
+
 Blocks = Generator[memoryview, None, None]
 """Pieces that are made while they are asked for, which may block; each is good until the next one is."""
 
@@ -144,12 +146,7 @@ class Carriage:
     async def stop(self) -> None:
         """Return when the thread has ended, whatever happens meanwhile."""
         self._stopped = True
-        cancelled = None
-        while not self._ended.done():
-            try:
-                await asyncio.wait([self._ended])
-            except asyncio.CancelledError as interruption:
-                cancelled = interruption
+        cancelled = await ended(self._ended)
         if self in _under_way:  # else the connection may be another body's by now
             _under_way.remove(self)
             self._resume()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
@@ -16,6 +16,14 @@ MAIN: Final = 16
 """The one of these that the sample's own figures are of; those of the others are named."""
 KEY_ID, SECRET, BUCKET, REGION = "AKIABENCHBENCHBENCH0", "bench+secret/of+the+bench", "bucket", "us-east-1"
 ACCOUNT, ACCOUNT_KEY = "account", "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2g="
+BOTO_CONFIG: Final[Mapping[str, Any]] = {
+    "max_pool_connections": max(AT_ONCE),
+    "retries": {"max_attempts": 0},
+    "s3": {"addressing_style": "path"},
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
+}
+"""A pool that is large enough, and nothing that consignee does not do either."""
 Put = Callable[[str], Awaitable[object]]
 BlockingPut = Callable[[str], object]
 
@@ -24,6 +32,12 @@ def asked() -> tuple[str, str, int, str]:
     """Return the kind of storage, its URL, how many objects to write, and the file of its authority or nothing."""
     kind, url, count, ca_file = sys.argv[1:5]
     return kind, url, int(count), ca_file
+
+
+def boto_options(url: str, ca_file: str) -> dict[str, Any]:
+    """Return how to make a client of boto's kind."""
+    keys = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET}
+    return {"service_name": "s3", "endpoint_url": url, "region_name": REGION, "verify": ca_file or None, **keys}
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

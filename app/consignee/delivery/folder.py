@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from consignee.delivery.writing import Writing
-from consignee.store.disk import fsync_directory, new_directory, sync_data, write_all
+from consignee.store.disk import fsync_directory, new_directory, new_private, sync_data, write_all
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,8 @@ class Folder:
         """Write whole files, to be synced together."""
         self.make()
         for number, content in files.items():
-            fd = os.open(f"{self._place}/{number}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self._unsynced.append(fd)
-            os.fchmod(fd, 0o600)
-            write_all(fd, content)
+            self._unsynced.append(new_private(f"{self._place}/{number}"))
+            write_all(self._unsynced[-1], content)
 
     def sync(self) -> None:
         """Return when what `write` wrote is durable."""

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 from consignee.digests import Sectioning
 from consignee.ending import ended
 from consignee.errors import StoreError, StoreFull
-from consignee.store.disk import is_full, sync_data, write_all
+from consignee.store.disk import is_full, new_private, sync_data, write_all
 
 logger = logging.getLogger(__name__)
 _P = ParamSpec("_P")
@@ -61,8 +61,7 @@ class Writing:
     def write(self, data: bytes) -> None:
         """Append. Raises OSError."""
         if self._fd is None:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            os.fchmod(self._fd, 0o600)
+            self._fd = new_private(self._path)
         write_all(self._fd, data)
         self._digests.update(data)
 

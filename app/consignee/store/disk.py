@@ -35,11 +35,16 @@ def new_directory(path: Path, mode: int = 0o700, *, exist_ok: bool = False) -> N
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Return a descriptor of a file, which is made with mode 0600, whatever the umask, where absent. Raises OSError."""
+    """Return a descriptor of a file, which is made as `new_private` does where absent. Raises OSError."""
     try:
-        fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return new_private(path, flags)
     except FileExistsError:
         return os.open(path, flags | os.O_CLOEXEC)
+
+
+def new_private(path: Path | str, flags: int = os.O_WRONLY) -> int:
+    """Return a descriptor of a new file, which has mode 0600, whatever the umask. Raises OSError."""
+    fd = os.open(path, flags | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.fchmod(fd, 0o600)
     return fd
 

@@ -1,7 +1,6 @@
 """The default store: JSON lines in one directory, one file for each kind, all of it in memory too."""
 
 import asyncio
-import builtins
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -9,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from consignee.errors import StoreError, StoreUnusable
-from consignee.store import Data, Document, Store
+from consignee.store import Data, Document
 from consignee.store.directory import Directory
 from consignee.store.index import Change, Index, Key, check_kind, judge, judge_limit, judge_removal
+from consignee.store.indexed import IndexedStore
 from consignee.store.record import encode_record
 from consignee.store.writer import Writer
 
@@ -26,7 +26,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class JsonFileStore(Store):
+class JsonFileStore(IndexedStore):
     """Keeps documents in the directory `path`; only one process can have it open.
 
     A file above `compact_above` bytes is written anew when half of it is dead. `now` dates new files. When the disk is full,
@@ -92,15 +92,6 @@ class JsonFileStore(Store):
             raise StoreError("the store is not open")
         return await self._writer.run(self._directory.snapshot)
 
-    def kinds(self) -> list[str]:
-        return sorted(self._indexes)
-
-    async def accounts(self, kind: str) -> list[str]:
-        return self._index(kind).accounts()
-
-    async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
-        return self._index(kind).get(account, id)
-
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
         ids, lines = (index := self._index(kind)).found(account, prefix)
         documents: list[Document] = []
@@ -110,21 +101,6 @@ class JsonFileStore(Store):
             part = slice(at, at + _LISTED_AT_ONCE)
             documents += index.documents(account, ids[part], lines[part])
         return documents
-
-    async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
-        return self._index(kind).ids(account, prefix)
-
-    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
-        return self._index(kind).revision(account, id)
-
-    async def revisions(self, kind: str, account: str) -> dict[str, int]:
-        return self._index(kind).revisions(account)
-
-    def version(self, kind: str, account: str) -> int:
-        return self._index(kind).version(account)
-
-    async def count(self, kind: str, account: str) -> int:
-        return self._index(kind).count(account)
 
     async def save(
         self,

@@ -1,14 +1,13 @@
 """The store that forgets: for tests and for trying things out. It keeps the contract but for durability."""
 
-import builtins
-
 from consignee.errors import StoreError, StoreUnusable
-from consignee.store import Data, Document, Store
+from consignee.store import Data, Document
 from consignee.store.index import Change, Index, check_kind, judge, judge_limit, judge_removal
+from consignee.store.indexed import IndexedStore
 from consignee.store.record import encode_record
 
 
-class MemoryStore(Store):
+class MemoryStore(IndexedStore):
     """Keeps documents as long as the object lives, also over `close` and `open`."""
 
     def __init__(self) -> None:
@@ -27,32 +26,8 @@ class MemoryStore(Store):
     def writable(self) -> bool:
         return self._open
 
-    def kinds(self) -> list[str]:
-        return sorted(self._indexes)
-
-    async def accounts(self, kind: str) -> list[str]:
-        return self._index(kind).accounts()
-
-    async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
-        return self._index(kind).get(account, id)
-
     async def list(self, kind: str, account: str, *, prefix: str = "") -> list[Document]:
         return self._index(kind).list(account, prefix)
-
-    async def ids(self, kind: str, account: str, *, prefix: str = "") -> builtins.list[str]:
-        return self._index(kind).ids(account, prefix)
-
-    async def revision(self, kind: str, account: str, id: str) -> int:  # noqa: A002
-        return self._index(kind).revision(account, id)
-
-    async def revisions(self, kind: str, account: str) -> dict[str, int]:
-        return self._index(kind).revisions(account)
-
-    def version(self, kind: str, account: str) -> int:
-        return self._index(kind).version(account)
-
-    async def count(self, kind: str, account: str) -> int:
-        return self._index(kind).count(account)
 
     async def save(
         self,

@@ -17,7 +17,8 @@ from consignee.web.keys import BEGUN, QUOTA, TRACE_ID
 
 TRACE: Final = "X-Trace-ID"
 """The header with the id of the request."""
-
+_EVERY: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "consignee"}
+"""The headers that are the same in every answer."""
 
 _TO_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 
@@ -67,22 +68,17 @@ class Ready(web.Response):
         )
 
 
+def _lines(headers: Mapping[str, str]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+
 _JSON: Final = CIMultiDict({"Content-Type": "application/json; charset=utf-8"})
-_HEAD: Final = (
-    "HTTP/1.1 200 OK\r\n"
-    "Content-Type: application/json; charset=utf-8\r\n"
-    "Content-Length: {}\r\n"
-    "X-Trace-ID: {}\r\n"
-    "Cache-Control: no-store\r\n"
-    "X-Content-Type-Options: nosniff\r\n"
-    "Server: consignee\r\n"
-    "{}Date: {}\r\n"
-    "\r\n"
-)
+_OURS: Final = _lines({**_JSON, "Content-Length": "{}", TRACE: "{}", **_EVERY})
+_HEAD: Final = f"HTTP/1.1 200 OK\r\n{_OURS}{{}}Date: {{}}\r\n\r\n"
 
 
 def _head(length: int, trace_id: str, quota: Quota | None) -> bytes:
-    more = "" if quota is None else "".join(f"{name}: {value}\r\n" for name, value in _quota_headers(quota).items())
+    more = "" if quota is None else _lines(_quota_headers(quota))
     return _HEAD.format(length, trace_id, more, rfc822_formatted_time()).encode()
 
 
@@ -123,9 +119,7 @@ def new_trace_id() -> str:
 def dress(response: web.StreamResponse, trace_id: str) -> None:
     """Add the headers that every answer carries."""
     response.headers[TRACE] = trace_id
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Server"] = "consignee"
+    response.headers.update(_EVERY)
 
 
 async def dress_response(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,6 +1,5 @@
 """A backup on its way through the control socket."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ from aiohttp import web
 
 from consignee import __version__
 from consignee.backups.snapshot import backed_up
-from consignee.ending import to_its_end
+from consignee.ending import in_thread
 from consignee.web.keys import DESTINATIONS
 from consignee.web.streams import finish, write
 
@@ -25,6 +24,6 @@ async def send_backup(request: web.Request) -> web.StreamResponse:
             )
         )
         response = web.StreamResponse(headers={"Content-Type": "application/x-tar"})
-        while piece := await to_its_end(asyncio.to_thread(next, pieces, b"")):
+        while piece := await in_thread(next, pieces, b""):
             await write(request, response, piece)
         return await finish(request, response)

@@ -64,3 +64,10 @@ def test_the_page_says_of_each_aim_what_was_measured_and_whether_it_is_met() -> 
     assert "| uploads | object/s | rclone | ≥ 2 x | **3 x** (+0 to +0 %) | yes |" in page
     assert "| uploads | CPU ms per object |  | ≤ 1 | **2** (+0 to +0 %) | **no** |" in page
     assert "| consignee | 300 | 2 | 300 to 300 |" in page
+
+
+def test_the_kept_page_comes_from_one_whole_run() -> None:
+    """Not from a quick one, and not from some of the cases."""
+    page = (Path(__file__).parents[1] / "bench" / "RESULTS.md").read_text()
+
+    assert "`python bench/run.py --results bench/RESULTS.md`" in page

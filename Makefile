@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 STAMP := .venv/installed
+BROWSER_STAMP := .venv/browser-installed
 BENCH_BIN := .venv/bench/bin
 BENCH_STAMP := .venv/bench/installed
 
-.PHONY: demo demo-once serve test test-again coverage test-live endurance fuzz lint format audit bench bench-quick clean
+.PHONY: demo demo-once serve test test-again coverage test-live test-browser screenshots test-pythons endurance fuzz lint openapi format audit bench bench-quick clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -15,7 +16,7 @@ demo-once: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo --once
 
 serve: $(STAMP)
-	@$(BIN)/consignee serve --config config/development.toml
+	@$(BIN)/consignee serve --config config/development.toml --console
 
 # A killed process may leave a part behind that would spoil the next report. The tests of one file stay in one process.
 test: $(STAMP)
@@ -29,6 +30,24 @@ test-again: $(STAMP)
 
 coverage: $(STAMP)
 	@$(BIN)/coverage report
+
+# The wheel in clean environments of other Pythons, with each extra alone; TESTS= leaves out the tests, which take longest,
+# and BESIDE='marshmallow<4' runs them beside that.
+PYTHONS ?= python3.11 python3.12 python3.13
+TESTS ?= tests/web tests/store tests/providers
+test-pythons: $(STAMP)
+	@$(BIN)/python packaging/pythons.py $(PYTHONS) --tests $(TESTS) --beside $(if $(BESIDE),'$(BESIDE)')
+
+# The console in Debian's Chromium, which root gets by apt.
+test-browser: $(BROWSER_STAMP)
+	@tests/browser/chromium
+	@$(BIN)/pytest --no-cov -p no:cacheprovider -m browser -n $(WORKERS) --dist loadfile tests/browser
+
+# Every screen, light, dark and narrow, into SCREENSHOTS; those that the documentation shows into docs/images.
+SCREENSHOTS ?= build/screenshots
+screenshots: $(BROWSER_STAMP)
+	@tests/browser/chromium
+	@SCREENSHOTS=$(SCREENSHOTS) PICTURES=docs/images $(BIN)/pytest --no-cov -p no:cacheprovider -q -m browser tests/browser/test_pictures.py
 
 # The vendors' own services, for every type whose credentials are in the environment: see CONTRIBUTING.md.
 test-live: $(STAMP)
@@ -51,10 +70,14 @@ endurance: $(STAMP)
 fuzz: $(STAMP)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-300} $(BIN)/pytest --no-cov -p no:cacheprovider -q -s tests/fuzz
 
-lint: $(STAMP)
+lint: $(BROWSER_STAMP)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict app tests
+
+# What /openapi.json answers in a clone; a wheel gets its own when it is built.
+openapi: $(STAMP)
+	@$(BIN)/python -m consignee.web.openapi
 
 format: $(STAMP)
 	@$(BIN)/ruff check --fix .
@@ -88,6 +111,10 @@ $(STAMP): setup.cfg pyproject.toml
 	@echo "setting up .venv, once" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(BROWSER_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[browser]'
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)

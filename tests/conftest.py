@@ -1,5 +1,6 @@
 """The servers that many tests share; each is started once, when the first test asks for it."""
 
+import importlib.util
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -17,6 +18,9 @@ from fakes.certificates import Authority
 from fakes.policies import PolicyServer, policy_process
 from loop_plugin import Loop
 
+pytest_plugins = ["consignee.testing"]
+# The tests in a browser have an extra of their own: make test-browser.
+collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
 SWIFT_USERS = {"test:tester": canaries.COMPATIBLE_SECRET, "test:nodelete": "testing2", "other:owner": "testing3"}
 GOOGLE_USERS = {**SWIFT_USERS, "test:tester": canaries.HMAC_SECRET}
 AZURITE = Path(__file__).parent.parent / ".venv" / "azurite"

@@ -27,9 +27,9 @@ class Watch(MetaPathFinder):
 async def send(name: str) -> None:
     """Upload a small file and a large one, and delete them."""
     from consignee.body import BytesBody
+    from consignee.testing.buckets import SMALL_PARTS
     from fakes.obliging import obliging
     from fakes.scripted import scripted
-    from providers.contract import SMALL_PARTS
     from providers.kinds import KINDS
     from providers.opening import opened
 

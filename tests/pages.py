@@ -7,9 +7,14 @@ from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
-PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))}
+PAGES = {str(page.relative_to(ROOT)): page.read_text() for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"))}
+CHANCE = {"id", "at", "date_time", "ms", "provider_request_id", "s3_endpoint"}
+CHANCE |= {"created_at", "updated_at", "started_at", "ended_at", "expires_at"}
+"""Members of answers that differ from one run to the next."""
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCKS = [(page, *found) for page, text in PAGES.items() for found in FENCE.findall(text)]
+BLOCKS: list[tuple[str, str, str]] = [
+    (page, language, code) for page, text in PAGES.items() for language, code in FENCE.findall(text)
+]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -44,3 +49,14 @@ def example(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def differences(told: object, real: object, where: str = "") -> list[str]:
+    """Return where an answer is not as told: what is null may be left out, what is left to chance has the same type."""
+    if isinstance(told, dict) and isinstance(real, dict):
+        names = set(told) | {name for name in real if real[name] is not None}
+        return [found for name in names for found in differences(told.get(name), real.get(name), name)]
+    if isinstance(told, list) and isinstance(real, list) and len(told) == len(real):
+        return [found for pair in zip(told, real, strict=True) for found in differences(*pair, where)]
+    right = type(told) is type(real) if where in CHANCE else told == real
+    return [] if right else [f"{where}: {told!r} is documented, {real!r} is answered"]

@@ -9,7 +9,7 @@ import pytest
 
 from consignee.body import CHUNK_BYTES, Body, BytesBody, FileBody
 from consignee.errors import FileDamaged
-from providers.contract import StreamedBody
+from consignee.testing.bodies import StreamedBody
 
 CONTENT = bytes(range(256)) * 10
 

@@ -27,11 +27,11 @@ from consignee.outlets import open_outlets
 from consignee.passage import _held
 from consignee.providers import s3
 from consignee.receiving import CappedConnector
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from consignee.transport import Transport
 from fakes.certificates import Authority
 from fakes.scripted import Answer, Request, Server, listening, read_head, scripted
 from providers.opening import loopback
-from providers.remnants import assert_nothing_stays, open_sockets
 
 MEBIBYTE = 1024 * 1024
 CONTENT = os.urandom(5 * MEBIBYTE + 77)

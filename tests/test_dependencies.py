@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from packaging.requirements import Requirement
 
 SETUP: Final = Path(__file__).parent.parent / "setup.cfg"
 FLOORS: Final = {
     "aiohttp": ("3.14.3", "CVE-2026-69243 request smuggling, CVE-2026-69244 a storage's answer reads out of bounds"),
-    "marshmallow": ("4.1.2", "CVE-2025-68480 a small request that takes much time"),
+    "marshmallow": ("3.26.2", "CVE-2025-68480 a small request that takes much time; in 4.x mended in 4.1.2"),
     "cryptography": ("50", "CVE-2026-69247, and the OpenSSL in the wheels before 48.0.1"),
     "idna": ("3.15", "CVE-2026-45409 a host that takes much time; customers name hosts"),
     "azure-core": ("1.38", "CVE-2026-21226 an answer that runs code"),
@@ -36,7 +37,7 @@ def bounds() -> dict[str, str]:
     ]
     found: dict[str, str] = {}
     for line in filter(None, "\n".join(lines).splitlines()):
-        name, bound = re.fullmatch(r"([a-z0-9-]+)(?:\[\w+\])? >= ([\d.]+)", line).groups()  # type: ignore[union-attr]
+        name, bound = re.fullmatch(r"([a-z0-9-]+)(?:\[\w+\])? >= ([\d.]+)(?:, != [\d.*]+)*", line).groups()  # type: ignore[union-attr]
         assert found.setdefault(name, bound) == bound
     return found
 
@@ -51,6 +52,17 @@ def test_no_version_with_a_known_hole_can_be_installed(name: str) -> None:
 def test_everything_that_is_required_has_a_lower_bound_and_is_tested_above_it() -> None:
     for name, bound in bounds().items():
         assert numbers(importlib.metadata.version(name)) >= numbers(bound), name
+
+
+@pytest.mark.parametrize("version", ["3.26.1", "4.0.0", "4.0.1", "4.1.0", "4.1.1"])
+def test_marshmallow_with_its_hole_is_refused_in_both_of_its_lines(version: str) -> None:
+    """Hosts that embed this may still need 3.26."""
+    options = configparser.ConfigParser(interpolation=None)
+    options.read(SETUP)
+    (line,) = [each for each in options["options"]["install_requires"].splitlines() if "marshmallow" in each]
+    wanted = Requirement(line).specifier
+    assert version not in wanted
+    assert all(mended in wanted for mended in ("3.26.2", "4.1.2", "4.4.0"))
 
 
 def test_a_lower_version_would_be_noticed() -> None:

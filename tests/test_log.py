@@ -257,7 +257,7 @@ async def test_a_request_is_logged_without_query_string_and_headers() -> None:
     text = await access_line("/destinations?api_key=hunter2")
     line: dict[str, Any] = json.loads(text)
     assert line["message"] == "GET /destinations"
-    assert (line["status"], line["remote"], line["trace_id"]) == (200, "127.0.0.1", "abc")
+    assert (line["status"], line["remote"], line["request"]) == (200, "127.0.0.1", "abc")
     assert line["bytes"] >= len("hello")
     assert line["ms"] >= 0
     assert "hunter2" not in text
@@ -288,9 +288,9 @@ def test_our_own_errors_say_what_they_know() -> None:
     assert "StoreError: could not write to x: disk full" in PlainFormatter().format(record)
 
 
-def seen(path: str = "/a", *, trace_id: str | None = "abc") -> Seen:
+def seen(path: str = "/a", **ids: str) -> Seen:
     """Return what there is to tell of a request."""
-    return Seen(0.0625, "GET", path, 200, 12, 0.3, "::1", trace_id)
+    return Seen(0.0625, "GET", path, 200, 12, 0.3, "::1", ids)
 
 
 def lines_of(form: PlainFormatter | JsonFormatter) -> tuple[LineHandler, io.StringIO]:
@@ -301,7 +301,7 @@ def lines_of(form: PlainFormatter | JsonFormatter) -> tuple[LineHandler, io.Stri
 
 
 @pytest.mark.parametrize("form", FORMATTERS, ids=["plain", "json"])
-@pytest.mark.parametrize("one", [seen(), seen('/ü"=\u2028'), seen(trace_id=None), seen(trace_id='"x=')])
+@pytest.mark.parametrize("one", [seen(request="abc"), seen('/ü"=\u2028'), seen(request='"x=', account="ann")])
 def test_the_line_of_a_request_is_that_of_its_record(form: PlainFormatter | JsonFormatter, one: Seen) -> None:
     """It is made in another way only because it is made so often."""
     record = logging.makeLogRecord({"name": "x", "levelno": logging.INFO, "levelname": "INFO", "created": one.at})
@@ -352,7 +352,7 @@ from consignee.settings import LogSettings
 configure_logging(LogSettings())
 async def main():
     lines = LineHandler.alone(logging.getLogger("aiohttp.access"))
-    lines.add("aiohttp.access", Seen(0.0, "GET", "/last", 200, 0, 0.0, None, None))
+    lines.add("aiohttp.access", Seen(0.0, "GET", "/last", 200, 0, 0.0, None, {}))
 asyncio.run(main())
 """
 

@@ -20,6 +20,7 @@ from consignee.providers import s3
 from consignee.proxy import Gate, Proxy, ProxyUnusable
 from consignee.secret import Secret
 from consignee.settings import Settings, describe, load_settings
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from consignee.transport import Trace
 from egress_lab import Recorder, addr_info
 from fakes import hostile
@@ -28,7 +29,6 @@ from fakes.forward_proxy import ForwardProxy, forward_proxy
 from fakes.resolver import FixedResolver
 from fakes.scripted import Answer, Server, scripted
 from providers.opening import loopback
-from providers.remnants import assert_nothing_stays, open_sockets
 
 NAME: Final = "proxy.internal"
 CREDENTIALS: Final = f"consignee:canary+of/a:{PROXY_PASSWORD}"

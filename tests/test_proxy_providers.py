@@ -14,6 +14,7 @@ from consignee.demo.storage import StorageServer
 from consignee.errors import EndpointUnreachable
 from consignee.outlets import open_outlets
 from consignee.providers import discover
+from consignee.testing.buckets import SMALL_PARTS
 from consignee.verification import verify
 from fakes.certificates import Authority
 from fakes.forward_proxy import forward_proxy
@@ -22,7 +23,6 @@ from fakes.multipart import Multipart
 from fakes.oss import oss_server
 from fakes.resolver import FixedResolver
 from fakes.scripted import scripted
-from providers.contract import SMALL_PARTS
 from providers.kinds import KINDS, Kind
 from providers.opening import Fields, draft_of, loopback
 from providers.test_azure_contract import azure_subject

@@ -26,12 +26,12 @@ from consignee.errors import (
 from consignee.outlets import open_outlets
 from consignee.providers import s3
 from consignee.settings import Settings
+from consignee.testing.bodies import StreamedBody
 from consignee.transport import ANSWER_BYTES, Trace, Transport, network_failure
 from fakes import hostile
 from fakes.certificates import Authority
 from fakes.resolver import FixedResolver
 from fakes.scripted import Answer, scripted
-from providers.contract import StreamedBody
 from providers.opening import loopback
 
 KEY = ConnectionKey("s3.example", 443, True, True, None, None, None, None)

@@ -14,12 +14,12 @@ from consignee.body import CHUNK_BYTES, Body, BytesBody, FileBody
 from consignee.errors import EndpointUnreachable, FileDamaged, ProviderFailure, TimedOut
 from consignee.outlets import open_outlets
 from consignee.providers import s3
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from consignee.transport import Answer, Transport
 from fakes import hostile
 from fakes.scripted import Answer as Sent
 from fakes.scripted import Server, listening, read_head, scripted
 from providers.opening import loopback
-from providers.remnants import assert_nothing_stays, open_sockets
 
 MEBIBYTE = 1024 * 1024
 # More than the buffers of both ends of a connection hold.

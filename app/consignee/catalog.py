@@ -1,6 +1,6 @@
 """The destination types that this service knows, and the way from what a customer sent to checked fields."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError
@@ -39,13 +39,16 @@ class Catalog:
             raise StoreError(f"destinations of type {draft.type!r} are not served here any more")
         return self._providers[draft.type]
 
-    def parse(self, values: Mapping[str, Any]) -> Draft:
-        """Return the checked fields of a new destination; raises InvalidDestination with every wrong field."""
+    def parse(self, values: Mapping[str, Any], *, without: Collection[str] = ()) -> Draft:
+        """Return the checked fields of a new destination, of which those in `without` may be missing.
+
+        Raises InvalidDestination with every wrong field.
+        """
         kind = self._type(values.get("type"))
         schema = self._schemas[kind] if kind else self._common
         errors: dict[str, Any] = {} if kind else {"type": [self._type_problem(values.get("type"))]}
         try:
-            draft = schema.draft(kind or "", values)
+            draft = schema.draft(kind or "", values, without=without)
         except ValidationError as error:
             errors.update(error.messages_dict)
         if errors:
@@ -73,6 +76,16 @@ class Catalog:
         if make is None:
             raise NotFound("Destinations of this type have no policy.")
         return make(draft)
+
+    def policy_for(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the policy that a destination with these fields would need; its name and secrets do not matter.
+
+        Raises InvalidDestination with every other wrong field, and NotFound.
+        """
+        schema = self._schemas.get(self._type(values.get("type")) or "", self._common)
+        secret = schema.secret_names
+        given = {name: value for name, value in values.items() if name not in secret}
+        return self.policy(self.parse({**given, "name": "-", "enabled": False}, without=secret))
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the types with their fields: what a form or a page of documentation is drawn from."""
@@ -107,7 +120,7 @@ def raw(draft: Draft) -> dict[str, Any]:
     return {"type": draft.type, "name": draft.name, "enabled": draft.enabled, **draft.settings, **secrets}
 
 
-def _describe(name: str, field: Field[Any]) -> dict[str, Any]:
+def _describe(name: str, field: "Field[Any]") -> dict[str, Any]:
     choices: Mapping[str, str] = field.metadata.get("choices", {})
     return {
         "name": name,
@@ -116,4 +129,6 @@ def _describe(name: str, field: Field[Any]) -> dict[str, Any]:
         "secret": bool(field.metadata.get("secret")),
         "help": field.metadata.get("help", ""),
         "choices": [{"value": value, "label": label} for value, label in choices.items()],
+        "multiline": bool(field.metadata.get("multiline")),
+        "unless": field.metadata.get("unless") or None,
     }

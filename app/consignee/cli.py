@@ -1,44 +1,115 @@
-"""The command: serve, deliver, check, policy, keys, backup, restore, config, demo."""
+"""The command: what it can do, and what becomes of what goes wrong."""
 
 import argparse
 import gc
 import importlib
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from consignee import __version__
+from consignee.commands import options, remote_options
 
-_COMMANDS = {
-    "serve": "serve the API over HTTP until SIGTERM",
-    "deliver": "hand files to a running service and follow them; exit code 0 if all arrived, 1 if not, 2 if refused",
-    "check": "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
-    "policy": "print the smallest policy that lets a destination work, to paste at the provider",
-    "keys": "create, list or revoke API keys, also while the server runs",
-    "secrets": "rotate the key that seals secrets at rest, also while the server runs",
-    "backup": "write a backup of the store and the spool to a file, also while the server runs",
-    "restore": "restore a backup where there is nothing yet, while no server runs",
-    "config": "show the effective settings, secrets hidden",
-    "demo": "the tour: a storage server, this service, and every step in between",
+TYPE_CHECKING = False  # what type checkers take for true; importing it from typing would take a tenth of a start
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from consignee.errors import ConsigneeError
+
+_COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
+    "serve": (options.add_serve, "serve the API over HTTP until SIGTERM"),
+    "health": (options.add_health, "ask the service on this machine whether it is ready; exit code 0 if so, 1 if not"),
+    "deliver": (
+        remote_options.add_deliver,
+        "hand files to a running service and follow them; exit code 0 if no delivery failed, 1 if one did, 2 if refused",
+    ),
+    "destinations": (
+        remote_options.add_destinations,
+        "list, create, test and change destinations of a running service",
+    ),
+    "collections": (remote_options.add_collections, "list, create and change collections of a running service"),
+    "results": (remote_options.add_results, "list, show, resend and download result sets of a running service"),
+    "deliveries": (remote_options.add_deliveries, "list, show and resend deliveries of a running service"),
+    "check": (
+        options.add_fields,
+        "test one destination without a server; exit code 0 if it works, 1 if not, 2 if the file is wrong",
+    ),
+    "policy": (options.add_fields, "print the smallest policy that lets a destination work, to paste at the provider"),
+    "keys": (options.add_keys, "create, list or revoke API keys, also while the server runs"),
+    "secrets": (options.add_secrets, "rotate the key that seals secrets at rest, also while the server runs"),
+    "backup": (options.add_backup, "write a backup of the store and the spool to a file, also while the server runs"),
+    "restore": (options.add_restore, "restore a backup where there is nothing yet, while no server runs"),
+    "config": (options.add_settings, "show the effective settings, secrets hidden"),
+    "completion": (options.add_completion, "print a script that lets a shell complete this command"),
+    "demo": (options.add_demo, "the tour: a storage server, this service, and every step in between"),
 }
+
+
+class _Wrong(Exception):
+    """The command was called in a way that there is not."""
+
+    def __init__(self, usage: str, message: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> "NoReturn":
+        raise _Wrong(f"{self.format_usage()}{self.prog}: error: ", message)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parsed = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        parsed = parser(next((word for word in given if not word.startswith("-")), "")).parse_args(given)
+    except _Wrong as wrong:
+        return _misused(wrong, as_json="--json" in given)
     run = _load(parsed.command)
     from consignee.errors import ConsigneeError
     from consignee.hardening import forbid_core_dumps
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that it has no letters for is printed all the same
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         forbid_core_dumps()
         return run(parsed)
-    except ConsigneeError as error:
-        return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"{error.strerror or type(error).__name__}: {error.filename or ''}".rstrip(": "))
+    except BrokenPipeError:
+        return _unread()
+    except (ConsigneeError, OSError) as error:
+        return _failed(error, as_json=getattr(parsed, "json", False))
     except KeyboardInterrupt:
         return 130
+
+
+def _failed(error: "ConsigneeError | OSError", *, as_json: bool) -> int:
+    from consignee.commands.output import complain
+
+    try:
+        return complain(error, as_json=as_json)
+    except BrokenPipeError:
+        return _unread()
+    except OSError as unheard:
+        return complain(unheard, as_json=False)
+
+
+def _unread() -> int:
+    """Whoever reads the output has enough of it, such as `head`: the status is that of other commands."""
+    with open(os.devnull, "w") as nowhere:  # for what is still to be written when Python ends
+        os.dup2(nowhere.fileno(), 1)
+    return 141
+
+
+def _misused(wrong: _Wrong, *, as_json: bool) -> int:
+    if not as_json:
+        print(f"{wrong.usage}{wrong}", file=sys.stderr)
+        return 2
+    import json
+
+    info = {"success": False, "code": "invalid_request", "message": str(wrong)}
+    print(json.dumps({"request_info": info}))
+    return 2
 
 
 def _load(command: str) -> Callable[[argparse.Namespace], int]:
@@ -52,64 +123,13 @@ def _load(command: str) -> Callable[[argparse.Namespace], int]:
     return run
 
 
-def _refuse(message: str) -> int:
-    print(f"consignee: {message}", file=sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="consignee", description="Puts files into your customers' own cloud storage.")
-    parser.add_argument("--version", action="version", version=f"consignee {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    by_name = {name: commands.add_parser(name, help=text, description=text) for name, text in _COMMANDS.items()}
-    for name in ("serve", "deliver", "check", "policy", "keys", "secrets", "backup", "restore", "config"):
-        by_name[name].add_argument("--config", type=Path, metavar="FILE", help="settings, in TOML")
-    by_name["serve"].add_argument("--host", help="address to listen on")
-    by_name["serve"].add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
-    for name in ("check", "policy"):
-        by_name[name].add_argument("file", metavar="FILE.json", help="the destination's fields; - reads standard input")
-    _add_deliver(by_name["deliver"])
-    _add_keys(by_name["keys"])
-    _add_secrets(by_name["secrets"])
-    for name in ("backup", "restore"):
-        by_name[name].add_argument("file", metavar="FILE", type=Path, help="the backup")
-    by_name["backup"].add_argument("--without-files", action="store_true", help="leave out the files of result sets")
-    by_name["demo"].add_argument(
-        "--config", type=Path, metavar="FILE", default=Path("config/development.toml"), help="settings, in TOML"
-    )
-    by_name["demo"].add_argument("--once", action="store_true", help="end after the tour")
-    return parser
-
-
-def _add_deliver(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--collection", required=True, metavar="NAME_OR_ID", help="the collection that they belong to")
-    parser.add_argument("--url", help="where the service is; otherwise as the settings say")
-    # There is no option for the key itself: everybody on the machine sees a command's arguments.
-    parser.add_argument(
-        "--key-file", metavar="FILE", help="file of the API key, - for standard input; else the settings' only account"
-    )
-    parser.add_argument("--no-wait", action="store_true", help="end as soon as the service has the files")
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="the files of one result set")
-
-
-def _add_keys(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    create = actions.add_parser("create", help="make a key for an account, and show it this once")
-    create.add_argument("--account", required=True, metavar="NAME", help="the account that the key is for")
-    actions.add_parser("list", help="list the keys, without the keys themselves")
-    revoke = actions.add_parser("revoke", help="make a key useless, at once")
-    revoke.add_argument("id", metavar="ID", help="the key's id, from the list")
-    for action in actions.choices.values():
-        action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings, in TOML")
-
-
-def _add_secrets(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    rotate = actions.add_parser("rotate", help="make a new key, and seal everything with it")
-    actions.add_parser("status", help="say how many documents are sealed with each key")
-    forget = actions.add_parser("forget", help="drop a key that nothing is sealed with any more")
-    forget.add_argument("id", metavar="KEY_ID", help="the key's id, from the status")
-    for action in actions.choices.values():
-        action.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="settings, in TOML")
-    rotate.add_argument("--resume", action="store_true", help="make no key, only go on with what is left")
-    rotate.add_argument("--new", action="store_true", help="make a key also if something is left of the last rotation")
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command, or the same with the options of that one command alone."""
+    made = _Parser(prog="consignee", description="Puts files into your customers' own cloud storage.")
+    made.add_argument("--version", action="version", version=f"consignee {__version__}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (add_options, text) in _COMMANDS.items():
+        added = commands.add_parser(name, help=text, description=text)
+        if command is None or command == name:
+            add_options(added)
+    return made

@@ -38,6 +38,21 @@ class Destination(Draft):
         return Draft(type=self.type, name=self.name, enabled=self.enabled, settings=self.settings, secrets=self.secrets)
 
 
+def same_place(before: Draft, after: Draft) -> bool:
+    """Whether both name the same bucket, reached by the same settings."""
+    return (before.type, before.settings) == (after.type, after.settings)
+
+
+def same_way(before: Draft, after: Draft) -> bool:
+    """Whether both name the same bucket, with the same credentials."""
+    return same_place(before, after) and before.secrets == after.secrets
+
+
+def needs_test(before: Draft, after: Draft) -> bool:
+    """Whether an update must be proven: it enables the destination, or changes how an enabled one is reached."""
+    return after.enabled and not (before.enabled and same_way(before, after))
+
+
 def to_data(destination: Destination, sealer: Sealer) -> dict[str, Any]:
     """Return the stored form of what is about to be saved as `destination.revision`, its secrets sealed for just that."""
     place: dict[str, Any] = {"account": destination.account, "id": destination.id, "revision": destination.revision}

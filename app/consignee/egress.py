@@ -194,12 +194,13 @@ def open_session(
     create_socket: aiohttp.SocketFactoryType = create_socket,
     guard: aiohttp.SocketFactoryType | None = None,
     middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+    trace_configs: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """Return the guarded session; the caller closes it, and makes each request with `allow_redirects=False`.
 
     `trusted` is for the operator's own endpoints: any address but a cloud's metadata. `limit` counts
     connections (0: no limit), `dns_ttl` and `connect_timeout` are in seconds; OSError for a bad `ca_file`.
-    `guard` takes the place of the one that the policy makes, `middlewares` see every request first.
+    `guard` takes the place of the one that the policy makes, `middlewares` see every request first, `trace_configs` hear of it.
     """
     connector = CappedConnector(
         socket_factory=guard or Guard(policy, trusted=trusted, create=create_socket),
@@ -219,5 +220,6 @@ def open_session(
         auto_decompress=False,
         trust_env=False,
         middlewares=middlewares,
+        trace_configs=[*trace_configs],
         request_class=PromptRequest,
     )

@@ -19,10 +19,12 @@ class Health:
         """Log and count the change, if it is one, that saving `after` in place of `before` has made."""
         if before.last_test is None or after.last_test is None or before.last_test["ok"] == after.last_test["ok"]:
             return
+        ids = {"account": after.account, "destination": after.id}
         if after.last_test["ok"]:
             self.recovered += 1
-            log.info("destination %s of account %s works again", after.id, after.account)
+            log.info("destination %s of account %s works again", after.id, after.account, extra=ids)
         else:
             self.broke += 1
             code = next(step["code"] for step in after.last_test["connectivity"]["steps"] if not step["ok"])
-            log.warning("destination %s of account %s does not work any more: %s", after.id, after.account, code)
+            text = "destination %s of account %s does not work any more: %s"
+            log.warning(text, after.id, after.account, code, extra=ids)

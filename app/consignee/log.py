@@ -5,7 +5,7 @@ import json
 import logging
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TextIO
 from aiohttp.abc import AbstractAccessLogger
 
 from consignee.errors import ConsigneeError
+from consignee.subject import SUBJECT
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest, StreamResponse
@@ -112,7 +113,15 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    """What is told besides the message; what the record says itself of whom it concerns goes before what the task does."""
+    return {**SUBJECT.get(), **{key: value for key, value in vars(record).items() if key not in _STANDARD}}
+
+
+def add_ids(record: logging.LogRecord) -> bool:
+    """A filter for handlers of a host application: gives a record the ids of what it concerns, as attributes; lets all pass."""
+    for name, id_ in SUBJECT.get().items():
+        vars(record).setdefault(name, id_)
+    return True
 
 
 def _exception(record: logging.LogRecord) -> BaseException | None:
@@ -154,9 +163,10 @@ class PlainFormatter(_Formatter):
 
     def of_request(self, name: str, seen: "Seen") -> str:
         """Return the line of a request, as `format` does that of its record."""
-        at, method, path, status, size, ms, remote, trace_id = seen
-        remote, trace_id = _known_pair("remote", remote), _pair("trace_id", trace_id)
-        line = f"{self._stamp(at)} INFO {name}: {method} {path} status={status} bytes={size} ms={ms}{remote}{trace_id}"
+        at, method, path, status, size, ms, remote, ids = seen
+        remote = _known_pair("remote", remote)
+        pairs = "".join([f" {name}={id_}" if id_.isalnum() else _pair(name, id_) for name, id_ in ids.items()])
+        line = f"{self._stamp(at)} INFO {name}: {method} {path} status={status} bytes={size} ms={ms}{remote}{pairs}"
         return escape(line)
 
 
@@ -179,7 +189,7 @@ class JsonFormatter(_Formatter):
 
 
 class Seen(NamedTuple):
-    """What the access log tells of a request; `at` is in seconds since 1970."""
+    """What the access log tells of a request; `at` is in seconds since 1970, `ids` are of whom and what it concerns."""
 
     at: float
     method: str
@@ -188,11 +198,11 @@ class Seen(NamedTuple):
     bytes: int
     ms: float
     remote: str | None
-    trace_id: str | None
+    ids: Mapping[str, str]
 
     def extra(self) -> dict[str, Any]:
         """Return what there is besides the message."""
-        return {name: getattr(self, name) for name in ("status", "bytes", "ms", "remote", "trace_id")}
+        return {"status": self.status, "bytes": self.bytes, "ms": self.ms, "remote": self.remote, **self.ids}
 
 
 class LineHandler(logging.StreamHandler[TextIO]):
@@ -265,14 +275,24 @@ class AccessLogger(AbstractAccessLogger):
             response.body_length,
             round(time * 1000, 1),
             request.remote,
-            response.headers.get("X-Trace-ID"),
+            self.ids_of(request) or _answered_as(response),
         )
         if self._lines is not None:
             self._lines.add(self.logger.name, seen)
         else:
             self.logger.info("%s %s", escape(seen.method), escape(seen.path), extra=seen.extra())
 
+    def ids_of(self, request: "BaseRequest") -> Mapping[str, str]:
+        """Return the ids of whom and what a request concerns; this is called in the task that has answered it."""
+        return SUBJECT.get()
+
     @property
     def enabled(self) -> bool:
         """Whether anybody wants these lines."""
         return self.logger.isEnabledFor(logging.INFO)
+
+
+def _answered_as(response: "StreamResponse") -> Mapping[str, str]:
+    """The id of a request that never reached the application."""
+    known = response.headers.get("X-Trace-ID")
+    return {} if known is None else {"request": known}

@@ -6,15 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from aiohttp import ClientSession
 from aiohttp.abc import AbstractResolver
 
 from consignee.agenda import Agenda
 from consignee.catalog import Catalog
 from consignee.delivery.opening import open_dispatch
 from consignee.errors import SettingsError
+from consignee.events import Events, OnEvent
 from consignee.leftovers import Leftovers
-from consignee.outlets import open_outlets, policy
+from consignee.outlets import Outlets, open_outlets, policy
 from consignee.providers import Provider, discover
+from consignee.providers.extras import tell_missing
 from consignee.rates import Rates
 from consignee.removal import Remover
 from consignee.reverification import Reverification
@@ -54,20 +57,24 @@ async def open_destinations(
     settings: Settings,
     *,
     store: Store | None = None,
+    session: ClientSession | None = None,
+    on_event: OnEvent | None = None,
     providers: Iterable[Provider] | None = None,
     resolver: AbstractResolver | None = None,
 ) -> AsyncIterator[Destinations]:
     """Yield the service, ready for use; raises StoreUnusable or SettingsError if it can't be.
 
     A `store` that is given must be open, and stays open; with a MemoryStore, the files of result sets are in a temporary
-    directory unless the settings name one. `providers` take the place of the built-in destination types.
+    directory unless the settings name one. The trace configs of a `session` hear of our requests; it is not used otherwise.
+    `on_event` is told what happens. `providers` take the place of the built-in destination types.
     """
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_store(settings)) if store is None else store
         settings = stack.enter_context(_with_a_spool(settings, opened))
         sealer = await load_sealer(settings.secrets, opened)
-        outlets = await stack.enter_async_context(open_outlets(settings, resolver=resolver))
-        types = discover().values() if providers is None else providers
+        outlets = await stack.enter_async_context(open_outlets(settings, resolver=resolver, session=session))
+        types = [*(discover().values() if providers is None else providers)]
+        await tell_missing(types)
         catalog = Catalog(types, policy(settings.egress))
         agenda = Agenda()
         stack.push_async_callback(agenda.close)
@@ -79,13 +86,7 @@ async def open_destinations(
             timeout=settings.verification.timeout,
         )
         await remover.take_up()
-        rates = Rates(
-            "tests",
-            what="connectivity tests",
-            per_second=settings.limits.tests_per_second,
-            burst=settings.limits.tests_burst,
-        )
-        tester = Tester(settings.verification, catalog=catalog, outlets=outlets, remover=remover, rates=rates)
+        tester = _tester(settings, catalog, outlets, remover, Events(on_event))
         destinations = Destinations(opened, sealer=sealer, catalog=catalog, tester=tester, limits=settings.limits)
         if (period := settings.verification.period) is not None:
             Reverification(destinations, period=period, turns=tester.turns, agenda=agenda).start()
@@ -98,6 +99,12 @@ async def open_destinations(
         await destinations.idempotency.open()
         destinations.idempotency.start(agenda)
         yield destinations
+
+
+def _tester(settings: Settings, catalog: Catalog, outlets: Outlets, remover: Remover, events: Events) -> Tester:
+    limits = settings.limits
+    rates = Rates("tests", what="connectivity tests", per_second=limits.tests_per_second, burst=limits.tests_burst)
+    return Tester(settings.verification, catalog=catalog, outlets=outlets, remover=remover, rates=rates, events=events)
 
 
 @contextmanager

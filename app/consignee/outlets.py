@@ -13,6 +13,7 @@ from consignee.egress import AllowRule, Policy, open_session
 from consignee.providers.base import Provider
 from consignee.proxy import Proxy
 from consignee.settings import EgressSettings, ProviderSettings, Settings
+from consignee.tracing import listeners
 from consignee.transport import Parts, Trace, Transport
 
 
@@ -45,11 +46,20 @@ class Outlets:
 
 
 @asynccontextmanager
-async def open_outlets(settings: Settings, *, resolver: AbstractResolver | None = None) -> AsyncIterator[Outlets]:
-    """Yield the sessions, and close them; `resolver` takes the place of the system's. Only what customers name is proxied."""
+async def open_outlets(
+    settings: Settings, *, resolver: AbstractResolver | None = None, session: aiohttp.ClientSession | None = None
+) -> AsyncIterator[Outlets]:
+    """Yield the sessions, and close them; `resolver` takes the place of the system's. Only what customers name is proxied.
+
+    Whoever listens to the requests of `session` listens to those of ours; raises SettingsError, as `listeners` does.
+    """
     rules, given = policy(settings.egress), settings.egress
     opened = partial(proxy.open_session, proxy=Proxy(given.proxy, given.proxy_auth)) if given.proxy else open_session
-    options: dict[str, Any] = {"resolver": resolver, "ca_file": given.ca_file}
+    options: dict[str, Any] = {
+        "resolver": resolver,
+        "ca_file": given.ca_file,
+        "trace_configs": listeners(session),
+    }
     async with (
         opened(rules, **options) as customers,
         open_session(rules, trusted=True, **options) as operators,

@@ -16,8 +16,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 class Trace:
     """How long resolving and connecting took, in milliseconds, and which of them is under way."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, told: Callable[[str | None], object] | None = None
+    ) -> None:
         self.clock = clock
+        self.told = told
+        """Who hears of each phase that begins; None: the one before it has ended, and nothing is waited for."""
         self.spent: dict[str, float] = {}
         self.current: str | None = None
         self._since = 0.0
@@ -28,6 +32,8 @@ class Trace:
         if self.current is not None:
             self.spent[self.current] = self.spent.get(self.current, 0.0) + (now - self._since) * 1000
         self.current, self._since = phase, now
+        if self.told is not None:
+            self.told(phase)
 
 
 _TRACE: Final[ContextVar[Trace | None]] = ContextVar("trace", default=None)

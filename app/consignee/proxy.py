@@ -7,6 +7,7 @@ resolves names then, so which addresses they may lead to is for its own rules to
 import base64
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,6 +137,7 @@ def open_session(
     resolver: AbstractResolver | None = None,
     ca_file: str = "",
     create_socket: aiohttp.SocketFactoryType = egress.create_socket,
+    trace_configs: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """Return a session like `egress.open_session`, of which all requests go through the proxy."""
     gate = Gate(proxy, resolver or Names(), create_socket)
@@ -145,6 +147,7 @@ def open_session(
         guard=gate,
         middlewares=(Through(proxy, policy),),
         ca_file=ca_file,
+        trace_configs=trace_configs,
     )
 
 

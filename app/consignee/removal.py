@@ -150,13 +150,15 @@ class Remover:
         except (ConsigneeError, TimeoutError) as error:
             self._report(errand, key, error)
             return False
-        log.info("the test file %s of account %s %s", key, errand.account, outcome)
+        ids = {"account": errand.account}
+        log.info("the test file %s of account %s %s", key, errand.account, outcome, extra=ids)
         return True
 
     async def _give_up(self, leftover: Leftover) -> bool:
         await self._leftovers.forget(leftover.account, leftover.id)
         why = f"destinations of type {leftover.type!r} are not served here any more"
-        log.warning("gave up the test file %s of account %s: %s", leftover.key, leftover.account, why)
+        ids = {"account": leftover.account}
+        log.warning("gave up the test file %s of account %s: %s", leftover.key, leftover.account, why, extra=ids)
         return True
 
     async def _remove(self, leftover: Leftover, errand: _Errand) -> str:
@@ -177,9 +179,8 @@ class Remover:
     def _report(self, errand: _Errand, key: str, error: Exception) -> None:
         if self._delay(errand.attempt + 1) >= DAY:
             why = error.code if isinstance(error, ConsigneeError) else "timeout"
-            log.warning(
-                "could not remove the test file %s of account %s: %s; next attempt in a day", key, errand.account, why
-            )
+            text = "could not remove the test file %s of account %s: %s; next attempt in a day"
+            log.warning(text, key, errand.account, why, extra={"account": errand.account})
 
 
 def _errand(account: str, id: str, found: Mapping[str, str], report: Report | None) -> _Errand:  # noqa: A002

@@ -80,14 +80,15 @@ class Reverification:
             self._agenda.after(self._interval * self._random(), partial(self._test, account, id))
 
     async def _test(self, account: str, id: str) -> None:  # noqa: A002
+        ids = {"account": account, "destination": id}
         try:
             async with self._turns.turn(account):
                 if await self._is_still_due(account, id):
                     await self._destinations.test_saved(account, id, patient=True)
         except NotFound:
-            log.debug("destination %s of account %s was deleted before its test", id, account)
+            log.debug("destination %s of account %s was deleted before its test", id, account, extra=ids)
         except ConsigneeError as error:
-            log.warning("could not test destination %s of account %s: %s", id, account, error)
+            log.warning("could not test destination %s of account %s: %s", id, account, error, extra=ids)
         finally:
             self._booked.discard((account, id))
 

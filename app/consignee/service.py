@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from consignee.catalog import Catalog
 from consignee.clock import timestamp
-from consignee.destination import Destination, Draft, from_document, to_data
+from consignee.destination import Destination, Draft, from_document, needs_test, same_place, same_way, to_data
 from consignee.errors import Conflict, ConsigneeError, LimitReached, NotFound, StoreError
 from consignee.health import Health
 from consignee.idempotency import Idempotency
@@ -28,7 +28,7 @@ from consignee.settings import LimitsSettings
 from consignee.store import Document, Store
 from consignee.store.documents import discard, fetch
 from consignee.tester import Tester
-from consignee.verification import Report
+from consignee.verification import Report, UnderWay
 
 if TYPE_CHECKING:
     from consignee.delivery.dispatch import Dispatch, Source
@@ -82,6 +82,7 @@ class Destinations:
         self._dispatch: Dispatch | None = None
         self.sealer = sealer
         self._tester = tester
+        self.events, self.test_places = tester.events, tester.slots
         self._limits = limits
         self._now = now
         self._random = random
@@ -125,10 +126,11 @@ class Destinations:
         """
         before = await self.get(account, id)
         draft = self.catalog.merge(before, values)
-        found = before.found if _same_place(before, draft) else {}
-        report = await self._prove(account, draft, found) if needs_test(before, draft) else None
-        last_test = before.last_test if _same_way(before, draft) else None
-        after = replace(before, **vars(draft), found=found, last_test=last_test, updated_at=self._timestamp())
+        found = before.found if same_place(before, draft) else {}
+        changed = replace(before, **vars(draft))
+        report = await self._prove(account, changed, found) if needs_test(before, draft) else None
+        last_test = before.last_test if same_way(before, draft) else None
+        after = replace(changed, found=found, last_test=last_test, updated_at=self._timestamp())
         return await self._replace(before, self._remember(after, report))
 
     async def delete(self, account: str, id: str) -> None:  # noqa: A002
@@ -173,23 +175,37 @@ class Destinations:
                 with suppress(Conflict):
                     await self._save(replace(latest, enabled=False, updated_at=self._timestamp()))
 
-    async def test(self, account: str, values: Mapping[str, Any]) -> Report:
+    async def test(self, account: str, values: Mapping[str, Any], *, under_way: UnderWay | None = None) -> Report:
         """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""
-        return await self._prove(account, self.catalog.parse(values), {})
+        return await self._prove(account, self.catalog.parse(values), {}, under_way)
 
-    async def test_saved(self, account: str, id: str, *, patient: bool = False) -> Report:  # noqa: A002
+    async def test_changed(self, account: str, id: str, values: Mapping[str, Any], **how: Any) -> Report:  # noqa: A002
+        """Test a saved destination as that update would make it, and remember nothing; raises what `update` raises.
+
+        If nothing would change, that is `test_saved`, and `how` are its arguments.
+        """
+        before = await self.get(account, id)
+        draft = self.catalog.merge(before, values) if values else before.draft
+        if draft == before.draft:
+            return await self.test_saved(account, id, **how)
+        found = before.found if same_place(before, draft) else {}
+        return await self._tester.test(account, replace(before, **vars(draft)), found, **how)
+
+    async def test_saved(self, account: str, id: str, **how: Any) -> Report:  # noqa: A002
         """Test a saved destination, remember the outcome and return it, good or bad; raises NotFound.
 
-        A patient caller waits for its turn as long as it takes; another gets RateLimited after the time of one test.
+        `how` may be `under_way`, which hears of each step as it begins, and `patient`: a patient caller waits for its turn as
+        long as it takes; another gets RateLimited after the time of one test.
         """
         destination = await self.get(account, id)
-        report = await self._tester.test(account, destination, destination.found, patient=patient)
+        report = await self._tester.test(account, destination, destination.found, **how)
         try:
             await self._replace(destination, self._remember(destination, report))
         except (Conflict, NotFound):
             log.debug("the outcome of a test is about what no longer is")
         except StoreError as error:
-            log.error("the outcome of the test of %s could not be kept: %s", id, error)
+            ids = {"account": account, "destination": id}
+            log.error("the outcome of the test of %s could not be kept: %s", id, error, extra=ids)
         return report
 
     async def verify(self, account: str, ids: Iterable[str] | None = None) -> AsyncGenerator[tuple[str, Report], None]:
@@ -222,7 +238,8 @@ class Destinations:
         except NotFound:  # removed while it waited for its turn
             return None
         except ConsigneeError as error:
-            log.error("destination %s of account %s could not be tested: %s", id, account, error)
+            ids = {"account": account, "destination": id}
+            log.error("destination %s of account %s could not be tested: %s", id, account, error, extra=ids)
             return id, Report.not_run()
 
     async def _room(self, account: str) -> Usage:
@@ -231,8 +248,10 @@ class Destinations:
             raise LimitReached(f"This account has {usage.used} destinations, and may have {usage.limit}.")
         return usage
 
-    async def _prove(self, account: str, draft: Draft, found: Mapping[str, str]) -> Report:
-        report = await self._tester.test(account, draft, found)
+    async def _prove(
+        self, account: str, draft: Draft, found: Mapping[str, str], under_way: UnderWay | None = None
+    ) -> Report:
+        report = await self._tester.test(account, draft, found, under_way=under_way)
         report.require_ok()
         return report
 
@@ -253,9 +272,9 @@ class Destinations:
             if latest.draft != before.draft:
                 raise Conflict("The destination was changed meanwhile: read it again, then repeat the change.")
             # Only the outcome of a test was saved meanwhile: that takes nothing from this change.
-            if after.last_test == before.last_test and _same_way(before, after):
+            if after.last_test == before.last_test and same_way(before, after):
                 after = replace(after, last_test=latest.last_test)
-            if after.found == before.found and _same_place(before, after):
+            if after.found == before.found and same_place(before, after):
                 after = replace(after, found=latest.found)
             before, after = latest, replace(after, revision=latest.revision)
 
@@ -278,16 +297,3 @@ class Destinations:
 
     def _timestamp(self) -> str:
         return timestamp(self._now())
-
-
-def needs_test(before: Destination, after: Draft) -> bool:
-    """Whether an update must be proven: it enables the destination, or changes how an enabled one is reached."""
-    return after.enabled and not (before.enabled and _same_way(before, after))
-
-
-def _same_place(before: Draft, after: Draft) -> bool:
-    return (before.type, before.settings) == (after.type, after.settings)
-
-
-def _same_way(before: Draft, after: Draft) -> bool:
-    return _same_place(before, after) and before.secrets == after.secrets

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from consignee.errors import SettingsError
+from consignee.rules import demand
 from consignee.secret import Secret
 from consignee.sections import (
     SECTIONS,
@@ -22,6 +23,7 @@ from consignee.sections import (
     FixedAccount,
     LimitsSettings,
     LogSettings,
+    MetricsSettings,
     Name,
     ProviderSettings,
     SecretsSettings,
@@ -30,7 +32,6 @@ from consignee.sections import (
     Settings,
     StoreSettings,
     VerificationSettings,
-    demand,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "FixedAccount",
     "LimitsSettings",
     "LogSettings",
+    "MetricsSettings",
     "ProviderSettings",
     "SecretsSettings",
     "ServerSettings",
@@ -227,33 +229,60 @@ def _checked(setting: Setting, name: Name, raw: Any, where: str) -> Any:
     return value
 
 
-def describe(settings: Settings) -> str:
-    """Return the settings in force as TOML, secrets hidden, each with where it is from."""
+@dataclass(frozen=True)
+class Entry:
+    """A setting in force: its value as JSON can hold it, secrets hidden, and where it is from."""
+
+    name: str
+    value: Any
+    source: str
+    in_file: bool
+
+
+def in_force(settings: Settings) -> dict[Name, list[Entry]]:
+    """Return the settings in force by their tables; those without a value are left out."""
     tables: dict[Name, Any] = {(name,): getattr(settings, name) for name in SECTIONS}
     tables |= {("providers", type_): section for type_, section in settings.providers.items()}
+    return {prefix: [*_entries(prefix, section, settings.sources)] for prefix, section in tables.items()}
+
+
+def _entries(prefix: Name, section: Any, sources: Mapping[Name, str]) -> Iterator[Entry]:
+    for each in fields(section):
+        name, value = (*prefix, each.name), getattr(section, each.name)
+        source = sources.get(name) or ("default" if value == each.default else "program")
+        if value is not None:
+            yield Entry(each.name, _shown(value), source, each.metadata["in_file"])
+
+
+def _shown(value: object) -> Any:
+    match value:
+        case Secret():
+            return "***"
+        case FixedAccount():
+            return {"name": value.name, "api_key": _shown(value.api_key)}
+        case tuple():
+            return [*map(_shown, value)]
+        case _:
+            return value
+
+
+def describe(settings: Settings) -> str:
+    """Return the settings in force as TOML, secrets hidden, each with where it is from."""
     blocks = (
-        "\n".join([f"[{'.'.join(prefix)}]", *_lines(prefix, section, settings.sources)])
-        for prefix, section in tables.items()
+        "\n".join([f"[{'.'.join(prefix)}]", *map(_line, entries)]) for prefix, entries in in_force(settings).items()
     )
     return "\n\n".join(blocks) + "\n"
 
 
-def _lines(prefix: Name, section: Any, sources: Mapping[Name, str]) -> Iterator[str]:
-    for each in fields(section):
-        name, value = (*prefix, each.name), getattr(section, each.name)
-        source = sources.get(name) or ("default" if value == each.default else "program")
-        mark = "" if each.metadata["in_file"] else "# "
-        if value is not None:
-            yield f"{mark}{each.name} = {_toml(value)}  # {source}"
+def _line(entry: Entry) -> str:
+    return f"{'' if entry.in_file else '# '}{entry.name} = {_toml(entry.value)}  # {entry.source}"
 
 
 def _toml(value: object) -> str:
     match value:
-        case Secret():
-            return '"***"'
-        case FixedAccount():
-            return f"{{ name = {_toml(value.name)}, api_key = {_toml(value.api_key)} }}"
-        case tuple():
+        case dict():
+            return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
+        case list():
             return f"[{', '.join(map(_toml, value))}]"
         case _:
             return json.dumps(value, ensure_ascii=False)

@@ -10,11 +10,16 @@ class Turns:
     """So many places at once, at most `each` of them for one account; those who wait get them account by account."""
 
     def __init__(self, places: int, *, each: int) -> None:
-        self._free = places
+        self.most = self._free = places
         self._each = each
         self._taken: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """By account, in the order of their turns."""
+
+    @property
+    def in_use(self) -> int:
+        """How many places are taken."""
+        return self.most - self._free
 
     @asynccontextmanager
     async def turn(self, account: str) -> AsyncIterator[None]:

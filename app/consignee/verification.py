@@ -82,13 +82,19 @@ class Report:
         return {"ok": self.ok, "steps": steps, "left_behind": self.left_behind}
 
 
+UnderWay = Callable[[str], object]
+"""Hears the name of each step that begins."""
+
+
 class _Run:
     """One test as it goes on; `step` is what is under way, or was when it failed."""
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, under_way: UnderWay | None = None) -> None:
         self.trace = trace
         self.steps: list[Step] = []
         self.step = ""
+        if under_way is not None:
+            trace.told = lambda phase: under_way(phase or self.step)
         self._began = self._before = 0.0
         self._reported: set[str] = set()
         self._accepted = False
@@ -96,6 +102,8 @@ class _Run:
     def begin(self, name: str) -> None:
         """Note that a step begins."""
         self.step, self._began, self._before = name, self.trace.clock(), sum(self.trace.spent.values())
+        if self.trace.told is not None:
+            self.trace.told(None)
 
     def end(self) -> None:
         """Note that the step went well."""
@@ -107,6 +115,7 @@ class _Run:
         self._accepted = failure.accepted
         current = self.trace.current
         at = current if current and current not in self._reported else self.step
+        self.trace.told = None
         self.trace.enter(None)
         self._network_steps(failed=at)
         self._add(at, self._spent() if at == self.step else self.trace.spent[at], failure)
@@ -173,12 +182,14 @@ async def verify(
     timeout: float,
     token: str,
     remember: Remember = _nothing,
+    under_way: UnderWay | None = None,
 ) -> Report:
     """Test a destination and return the report; `timeout` is in seconds, `token` makes the file's name unique.
 
-    `remember` gets the file's key and is awaited before the upload begins; what it raises ends the test.
+    `remember` gets the file's key and is awaited before the upload begins; what it raises ends the test. `under_way` hears of
+    each step as it begins: while an upload waits for a connection, that is `resolve` or `connect`, and then `upload` again.
     """
-    run = _Run(Trace())
+    run = _Run(Trace(), under_way)
     key = path_prefix.object_key(provider.path_prefix(draft), path_prefix.SAMPLE, f"consignee-test-{token}.txt")
     async with provider.open(draft, found, connect(run.trace)) as bucket:
         await remember(key)

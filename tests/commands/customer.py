@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,12 @@ class Customer:
 
     def destination(self, bucket: str, *, name: str = "Mine", url: str = "", enabled: bool = True) -> str:
         """Make a destination and return its id."""
-        fields = {
+        fields = self.fields(bucket, name=name, url=url, enabled=enabled)
+        return str(self.ask("POST", "/destinations", fields)["destination"]["id"])
+
+    def fields(self, bucket: str, *, name: str = "Mine", url: str = "", enabled: bool = True) -> dict[str, Any]:
+        """Return the fields of a destination that works."""
+        return {
             "type": "s3compatible",
             "name": name,
             "enabled": enabled,
@@ -58,7 +63,6 @@ class Customer:
             "s3_bucket_name": bucket,
             "s3_path_prefix": "%RESULT_SET_ID%",
         }
-        return str(self.ask("POST", "/destinations", fields)["destination"]["id"])
 
     def collection(self, name: str, *destination_ids: str) -> str:
         """Make a collection and return its id."""
@@ -68,6 +72,15 @@ class Customer:
     def command(self, *arguments: str | Path) -> list[str]:
         """Return the command that delivers, with the service's URL and configuration."""
         return command("--url", self.service.url, "--config", self.config, *arguments)
+
+    def arguments(self, *arguments: str) -> list[str]:
+        """Return any command, with the service's URL and configuration."""
+        more = ("--url", self.service.url, "--config", str(self.config))
+        return [sys.executable, "-m", "consignee", *arguments, *more]
+
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run that to its end."""
+        return ended(self.arguments(*arguments), stdin=stdin)
 
     def deliver(self, *arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run that to its end."""
@@ -79,11 +92,17 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "consignee", "deliver", *map(str, arguments)]
 
 
-def ended(command: Sequence[str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def run_command(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run any command to its end, as it is given."""
+    return ended([sys.executable, "-m", "consignee", *arguments], environ=environ)
+
+
+def ended(
+    command: Sequence[str], *, stdin: str = "", environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; it must say what is wrong in a line of its own, and never the key."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False, env=environment()
-    )
+    env = {**environment(), **(environ or {})}
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=SECONDS, check=False, env=env)
     assert KEY not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done

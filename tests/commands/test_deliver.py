@@ -1,5 +1,6 @@
 """`consignee deliver` as its users run it: a real service, a real storage, real files."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ async def test_without_waiting_the_files_are_delivered_all_the_same(customer: Cu
     assert (done.returncode, done.stdout) == (0, f"result set 1 of collection {collection}: 1 file, 7 bytes\n")
     await succeeded(customer, collection)
     assert customer.storage.checked(USER, "GET", f"/{bucket}/1/file.txt").body == b"content"
+
+
+def test_programs_are_told_in_json_what_became_of_it(customer: Customer, file: Path) -> None:
+    """Standard output is one document; progress goes elsewhere."""
+    collection = customer.collection("Told", customer.destination(customer.bucket()))
+    done = customer.deliver("--collection", "Told", "--json", file)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    told = json.loads(done.stdout)
+    assert (told["collection_id"], told["result"]["id"]) == (collection, 1)
+    assert [one["status"] for one in told["result"]["destination_status"].values()] == ["success"]
+    unwatched = customer.deliver("--collection", "Told", "--json", "--no-wait", file)
+    assert json.loads(unwatched.stdout)["result"]["files"][0]["name"] == "file.txt"
+    refused = customer.deliver("--collection", "Nobody knows", "--json", file)
+    assert (refused.returncode, refused.stderr) == (2, "")
+    assert json.loads(refused.stdout)["request_info"]["code"] == "not_found"
 
 
 def test_a_name_that_several_collections_have_is_refused_with_their_ids(customer: Customer, file: Path) -> None:

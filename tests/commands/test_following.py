@@ -105,8 +105,25 @@ def _refused(status: int, message: str) -> Answer:
 
 def _result(status: str) -> Answer:
     log = [{"date_time": "2030-01-01T00:00:00Z", "text": "An \x1b[1mentry."}]
-    delivery = {"status": status, "log": log, "files_total": 1, "files_done": 0, "bytes_done": 0}
-    return _answer(result={"id": 7, "destination_status": {"AAAA0000": delivery}})
+    counts = {"files_total": 1, "files_done": 0, "bytes_done": 0, "attempts": 1}
+    delivery = {"status": status, "log": log, **counts, "next_attempt_at": None, "code": None}
+    times = dict.fromkeys(("started_at", "ended_at", "expires_at"), "2030-01-01T00:00:00Z")
+    rest: dict[str, Any] = {"files": [], "download_links": {"pages": []}, "webhook_status": None, **times}
+    return _answer(collection_id=COLLECTION, result={"id": 7, "destination_status": {"AAAA0000": delivery}, **rest})
+
+
+def _collections() -> Answer:
+    times = dict.fromkeys(("created_at", "updated_at"), "2030-01-01T00:00:00Z")
+    rest: dict[str, Any] = {
+        "destination_ids": [],
+        "notification_webhook": None,
+        "manifest": False,
+        "secrets_set": [],
+        **times,
+    }
+    counts = {"total_count": 1, "total_pages": 1, "current_page": 1, "count_this_page": 1}
+    one = {"id": COLLECTION, "name": "Reports", "results_count": 6, "next_result_set_id": 7, **rest}
+    return _answer(**counts, collections=[one])
 
 
 def service(*then: Callable[[], Answer]) -> Callable[[Request], Answer]:
@@ -116,7 +133,7 @@ def service(*then: Callable[[], Answer]) -> Callable[[Request], Answer]:
     def respond(request: Request) -> Answer:
         assert request.headers["authorization"] == f"Bearer {KEY}"
         if request.path.startswith("/api/collections?"):
-            return _answer(total_pages=1, collections=[{"id": COLLECTION, "name": "Reports"}])
+            return _collections()
         if request.method == "POST":
             return _result("pending")
         return next(answers)() if request.path.endswith("/results/7") else _refused(404, "gone")

@@ -9,10 +9,10 @@ import pytest
 from consignee.digests import SECTION_BYTES
 from consignee.errors import FileDamaged
 from consignee.providers.base import Checkpoint
+from consignee.testing.large import Stopped, StoppingCheckpoint
 from consignee.transport import Parts
 from delivery.spooling import kept, lying_in, opened
 from delivery.test_damaged_files import flip
-from providers.large import Stopped, StoppingCheckpoint
 from providers.scripted_bucket import PARTS, ScriptedBucket
 
 CONTENT = random.Random(20261122).randbytes(SECTION_BYTES + 1000)

@@ -10,11 +10,11 @@ import pytest
 from consignee.delivery.webhook import Sent, send
 from consignee.outlets import open_outlets
 from consignee.secret import Secret
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from fakes.certificates import Authority
 from fakes.faults import DONE, FAULTS, Fault, untrusted
 from fakes.line import Line, switchboard
 from providers.opening import loopback
-from providers.remnants import assert_nothing_stays, open_sockets
 
 SECRET: Final = Secret("whsec_bWFueSBieXRlcyBvZiBhIGNhbmFyeSBrZXk=")
 RESET_BEHIND: Final = "reset in the body of the answer"

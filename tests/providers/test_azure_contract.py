@@ -16,10 +16,10 @@ from consignee.demo.azurite import AzuriteServer
 from consignee.destination import Draft
 from consignee.providers import Bucket, azure
 from consignee.settings import Settings
+from consignee.testing.buckets import BucketContract, Subject
 from consignee.transport import Transport
 from fakes.certificates import Authority
 from fakes.leading import LeadingResolver
-from providers.contract import BucketContract, Subject
 from providers.opening import COMMON, loopback
 
 ACCOUNT, CONTAINER = "demoaccount", "demo-container"

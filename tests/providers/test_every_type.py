@@ -10,6 +10,7 @@ import pytest
 from consignee.body import BytesBody
 from consignee.errors import Throttled
 from consignee.providers import discover
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from fakes import google as faults
 from fakes import hostile
 from fakes.certificates import Authority
@@ -17,7 +18,6 @@ from fakes.google import Fault, Google
 from fakes.leading import LeadingResolver
 from providers.kinds import EMAIL, KINDS, Kind, steps, verified
 from providers.opening import loopback, opened
-from providers.remnants import assert_nothing_stays, open_sockets
 from proving import LONG, SCENARIOS, SHORT
 
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

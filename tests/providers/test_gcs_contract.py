@@ -12,11 +12,11 @@ from canaries import HMAC_SECRET
 from consignee.demo.storage import StorageServer
 from consignee.providers import gcs
 from consignee.settings import Settings
+from consignee.testing.buckets import BucketContract, Subject
 from fakes.certificates import Authority
 from fakes.google import HOSTS, Google, Resolver
 from fakes.google_oauth import private_key
 from fakes.leading import LeadingResolver
-from providers.contract import BucketContract, Subject
 from providers.opening import COMMON, loopback
 from providers.test_s3_contract import unfinished
 

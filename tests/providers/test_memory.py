@@ -3,7 +3,7 @@
 import pytest
 
 from consignee.providers.memory import MemoryStorage
-from providers.contract import BucketContract, Subject
+from consignee.testing.buckets import BucketContract, Subject
 from providers.opening import COMMON, loopback
 
 

@@ -22,6 +22,7 @@ from consignee.errors import ProviderFailure
 from consignee.outlets import open_outlets
 from consignee.providers import Bucket, discover
 from consignee.settings import Settings
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from consignee.transport import Parts, Transport
 from fakes.certificates import Authority
 from fakes.faults import DONE, FAULTS, Fault, untrusted
@@ -29,7 +30,6 @@ from fakes.line import Line, Switchboard, switchboard
 from fakes.obliging import SESSION, TOKEN, obliging
 from providers.kinds import KINDS, Kind
 from providers.opening import draft_of
-from providers.remnants import assert_nothing_stays, open_sockets
 
 LIMITS: Final = (0.3, 1.0, 5.0)
 """Seconds without progress that a request gets where it is to hang, at the first try and later; else it gets LONG."""

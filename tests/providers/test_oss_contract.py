@@ -8,12 +8,12 @@ from aiohttp.abc import AbstractResolver
 from canaries import OSS_SECRET
 from consignee.providers import oss
 from consignee.settings import Settings
+from consignee.testing.buckets import BucketContract, Subject
 from fakes.certificates import Authority
 from fakes.leading import LeadingResolver
 from fakes.oss import Oss, oss_server
 from fakes.oss_access import User
 from fakes.resolver import FixedResolver
-from providers.contract import BucketContract, Subject
 from providers.opening import COMMON, loopback
 
 BUCKET, REGION = "demo-bucket", "oss-cn-hangzhou"

@@ -19,7 +19,7 @@ from consignee.errors import (
 )
 from consignee.providers.base import Checkpoint
 from consignee.providers.parts import UploadGone, UploadSpoiled
-from providers.large import Stopped, StoppingCheckpoint
+from consignee.testing.large import Stopped, StoppingCheckpoint
 from providers.scripted_bucket import PARTS, ScriptedBucket
 
 CONTENT = bytes(range(45))

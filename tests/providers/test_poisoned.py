@@ -20,7 +20,7 @@ import pytest
 from fakes.google_oauth import TokenService
 
 HERE: Final = Path(__file__).parent
-SECONDS: Final = 120
+SECONDS: Final = 600
 SUITES: Final = (
     "test_azure_contract.py",
     "test_gcs_contract.py",

@@ -15,10 +15,10 @@ from consignee.errors import CredentialsRejected, MissingExtra, NotAStorageServi
 from consignee.providers import Bucket, s3, sigv4
 from consignee.providers.s3 import at_amazon
 from consignee.secret import Secret
+from consignee.testing.bodies import StreamedBody
 from fakes import hostile
 from fakes.certificates import Authority
 from fakes.scripted import Server
-from providers.contract import StreamedBody
 from providers.opening import S3_FIELDS, loopback, opened
 
 BODY = BytesBody(b"content")
@@ -193,7 +193,7 @@ async def test_a_key_id_that_is_sent_back_goes_no_further() -> None:
     assert (len(server.requests), bucket.found) == (1, {})
 
 
-async def test_without_botocore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "botocore.auth", None)
+async def test_without_aiobotocore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiobotocore", None)
     with pytest.raises(MissingExtra, match=r"pip install 'consignee\[s3\]'"):
         await sigv4.Signer.load("id", Secret("secret"), extra="s3")

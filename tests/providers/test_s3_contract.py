@@ -11,11 +11,11 @@ import pytest
 from consignee.demo.storage import StorageServer
 from consignee.providers import s3, s3compatible
 from consignee.settings import Settings
+from consignee.testing.buckets import BucketContract, Subject
 from consignee.transport import Parts
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer
 from fakes.resolver import FixedResolver
-from providers.contract import BucketContract, Subject
 from providers.opening import S3_FIELDS, Fields, loopback
 
 TESTER = "test:tester"

@@ -11,10 +11,10 @@ from consignee.body import BytesBody
 from consignee.demo.storage import StorageServer
 from consignee.errors import WrongRegion
 from consignee.providers import Bucket, s3
+from consignee.testing.bodies import StreamedBody
 from fakes import hostile
 from fakes.resolver import FixedResolver
 from fakes.scripted import Answer, Request, Server, scripted
-from providers.contract import StreamedBody
 from providers.opening import S3_FIELDS, loopback, opened
 
 BODY = BytesBody(b"content")

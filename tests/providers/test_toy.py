@@ -16,9 +16,9 @@ from consignee.opening import open_destinations
 from consignee.providers import Provider, discover
 from consignee.secret import Secret
 from consignee.settings import SecretsSettings, StoreSettings
+from consignee.testing.buckets import BucketContract, Subject
 from fakes import hostile, more_types
 from fakes.scripted import Answer, Request, Server, scripted
-from providers.contract import BucketContract, Subject
 from providers.opening import COMMON, Fields, loopback, opened
 
 MAY = {"good-key": {"PUT", "DELETE"}, "weak-key": {"PUT"}}
@@ -106,6 +106,8 @@ def test_it_is_described_beside_the_others(toy: Provider) -> None:
         "secret": True,
         "help": "",
         "choices": [],
+        "multiline": False,
+        "unless": None,
     }
     assert "%COLLECTION_NAME%" in fields["toy_path_prefix"]["help"]
 

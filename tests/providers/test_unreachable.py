@@ -15,12 +15,12 @@ from consignee.delivery import webhook
 from consignee.errors import EndpointUnreachable, ProviderFailure, TimedOut
 from consignee.outlets import Outlets, open_outlets
 from consignee.secret import Secret
+from consignee.testing.remnants import assert_nothing_stays, open_sockets
 from consignee.transport import Parts
 from fakes import hostile
 from fakes.resolver import FixedResolver
 from providers.kinds import KINDS, Kind
 from providers.opening import draft_of, loopback
-from providers.remnants import assert_nothing_stays, open_sockets
 
 NAME: Final = "s3.localhost"
 LIMIT: Final = 0.3

@@ -18,7 +18,7 @@ from consignee.errors import StoreError, StoreFull, StoreUnusable
 from consignee.store.disk import write_durably
 from consignee.store.json_file import JsonFileStore
 from consignee.store.log_file import Doubtful, LogFile
-from store.contract import KIND
+from consignee.testing.stores import KIND
 from store.victim import TESTS
 
 FILE = f"{KIND}.jsonl"

@@ -14,7 +14,7 @@ from consignee.errors import StoreError, StoreFull
 from consignee.store.disk import allocate
 from consignee.store.json_file import JsonFileStore
 from consignee.store.reserve import Reserve
-from store.contract import KIND
+from consignee.testing.stores import KIND
 
 RESERVE = 64 << 10
 

@@ -17,7 +17,7 @@ import pytest
 from consignee.errors import Conflict, StoreError, StoreUnusable
 from consignee.store import Document
 from consignee.store.json_file import JsonFileStore
-from store.contract import KIND, StoreContract
+from consignee.testing.stores import KIND, StoreContract
 
 FILE = f"{KIND}.jsonl"
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consignee.store.memory import MemoryStore
-from store.contract import StoreContract
+from consignee.testing.stores import StoreContract
 
 
 class TestMemoryStore(StoreContract):

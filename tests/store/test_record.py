@@ -1,7 +1,6 @@
 """The lines of the files: JSON as Python's own encoder writes it, and read back to the same."""
 
 import json
-import sys
 import zlib
 from typing import Any
 
@@ -60,7 +59,7 @@ def test_what_has_no_end_is_refused() -> None:
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
     deep: list[Any] = []
-    for _ in range(2 * sys.getrecursionlimit()):
+    for _ in range(300_000):  # Python 3.11 takes 1,000, 3.13 takes 10,000, and 3.14 what its stack has room for
         deep = [deep]
     with pytest.raises(ValueError, match="nested too deeply"):
         encode_record("a", "1", 1, {"deep": deep})

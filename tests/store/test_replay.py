@@ -11,7 +11,7 @@ import pytest
 
 from consignee.errors import StoreUnusable
 from consignee.store.json_file import JsonFileStore
-from store.contract import KIND
+from consignee.testing.stores import KIND
 
 pytestmark = pytest.mark.usefixtures("private")
 

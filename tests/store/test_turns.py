@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consignee.store.json_file import JsonFileStore
-from store.contract import KIND
+from consignee.testing.stores import KIND
 
 
 @pytest.fixture

@@ -6,19 +6,24 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, TraceConfig, TraceRequestEndParams, web
 from pytest_aiohttp.plugin import AiohttpClient
 
 import consignee
 from consignee import ConsigneeError, open_destinations
-from consignee.errors import InvalidDestination, NotFound, VerificationFailed
+from consignee.errors import InvalidDestination, NotFound, SettingsError, VerificationFailed
+from consignee.events import DestinationTested, Event
 from consignee.providers.memory import MemoryStorage
 from consignee.settings import Settings
 from consignee.store.memory import MemoryStore
 from consignee.web import DESTINATIONS, setup
+from fakes.obliging import obliging
+from fakes.scripted import scripted
+from providers.kinds import KINDS
 
 from .conftest import FIELDS
 
@@ -152,6 +157,65 @@ async def test_two_of_them_can_live_in_one_host(
     client = await aiohttp_client(app, cookies={"login": "cookie-of-ann"})
     assert (await client.post("/first/destinations", json=FIELDS)).status == 200
     assert (await (await client.get("/second/account")).json())["account_info"]["destinations_used"] == 0
+
+
+async def test_the_host_is_told_what_happens(
+    settings: Settings, storage: MemoryStorage, aiohttp_client: AiohttpClient
+) -> None:
+    """With the id that its own login gave; and what it does with that harms nobody."""
+    events: list[Event] = []
+
+    def told(event: Event) -> None:
+        events.append(event)
+        raise RuntimeError("of the host's")
+
+    app = web.Application()
+    setup(app, settings, prefix="", authenticate=who, on_event=told, providers=[storage.provider])
+    client = await aiohttp_client(app, cookies={"login": "cookie-of-ann"})
+    assert (await client.post("/destinations", json=FIELDS)).status == 200
+    assert (await client.post("/destinations", json={**FIELDS, "memory_secret": "wrong"})).status == 400
+    tested = [event for event in events if isinstance(event, DestinationTested)]
+    assert [(one.account, one.destination_type, one.code) for one in tested] == [
+        ("ann", "memory", None),
+        ("ann", "memory", "credentials_rejected"),
+    ]
+    assert "memory-secret" not in repr(events)
+
+
+@pytest.mark.parametrize("prefix", ["", "/storage"])
+async def test_the_hosts_traces_hear_of_what_is_sent(
+    settings: Settings, aiohttp_client: AiohttpClient, prefix: str
+) -> None:
+    """By a session that is made when the host starts, and closed by it."""
+    heard: list[str] = []
+    config = TraceConfig()
+
+    async def seen(_: ClientSession, __: object, parameters: TraceRequestEndParams) -> None:
+        heard.append(f"{parameters.method} {parameters.url} {parameters.response.status}")
+
+    config.on_request_end.append(seen)
+    sessions: list[ClientSession] = []
+
+    async def session(_: web.Application) -> AsyncIterator[None]:
+        async with ClientSession(trace_configs=[config]) as made:
+            sessions.append(made)
+            yield
+
+    app = web.Application()
+    app.cleanup_ctx.append(session)
+    setup(app, settings, prefix=prefix, session=lambda: sessions[0])
+    async with scripted(obliging) as server:
+        client = await aiohttp_client(app, headers={"X-API-Key": "key-a"})
+        fields = dict(KINDS["s3compatible"].fields_at(server.url))
+        assert (await client.post(f"{prefix}/destinations", json=fields)).status == 200
+        await client.close()
+        assert heard == [f"PUT {server.url} 200", f"DELETE {server.url} 204"]
+
+
+async def test_a_session_that_can_not_be_used_is_refused_at_once(settings: Settings) -> None:
+    async with ClientSession(proxy="http://127.0.0.1:1") as session:
+        with pytest.raises(SettingsError, match=r"session has a proxy.*set egress\.proxy"):
+            setup(web.Application(), settings, prefix="/storage", session=session)
 
 
 async def test_its_objects_are_there_for_the_hosts_handlers(

@@ -72,6 +72,13 @@ def test_the_document_is_one(described: Mapping[str, Any]) -> None:
     assert all(operation["summary"] for _, _, operation in operations(described))
 
 
+def test_every_schema_in_it_is_one(described: Mapping[str, Any]) -> None:
+    """By JSON Schema's own schema, 2020-12, which is what OpenAPI 3.1 says."""
+    schemas = described["components"]["schemas"]
+    assert [name for name, shape in schemas.items() if not jsonschema_rs.meta.is_valid(shape)] == []
+    assert not jsonschema_rs.meta.is_valid({"type": "text"})
+
+
 def test_every_parameter_of_a_path_and_a_query_is_there(described: Mapping[str, Any]) -> None:
     queries = {
         "/destinations": ListingSchema,

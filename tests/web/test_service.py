@@ -38,7 +38,8 @@ async def test_the_types_describe_their_fields(client: Client) -> None:
         "s3_region",
         "s3_addressing_style",
     }
-    assert all(set(field) == {"name", "label", "required", "secret", "help", "choices"} for field in fields.values())
+    described = {"name", "label", "required", "secret", "help", "choices", "multiline", "unless"}
+    assert all(set(field) == described for field in fields.values())
     secrets = [name for name, field in fields.items() if field["secret"]]
     assert secrets == ["s3_access_key_id", "s3_secret_access_key"]
     assert [choice["value"] for choice in fields["s3_addressing_style"]["choices"]] == ["path", "virtual", "auto"]

@@ -40,6 +40,7 @@ def naming(ids: Ids) -> dict[tuple[str, str], list[dict[str, Any]]]:
             {"params": {"search_term": text}} for text in (MARK, ids.destination, ids.collection)
         ],
         ("POST", "/destinations/test"): [{"json": create}],
+        ("POST", "/destinations/policy"): [{"json": {**create, "type": "s3", "s3_bucket_name": "bucket"}}],
         ("POST", "/destinations/verify"): [
             {"json": {"ids": [ids.destination]}},
             {"data": {"ids": ids.destination}},
@@ -58,6 +59,8 @@ def naming(ids: Ids) -> dict[tuple[str, str], list[dict[str, Any]]]:
         ("HEAD", "/healthz"): nothing,
         ("GET", "/readyz"): nothing,
         ("HEAD", "/readyz"): nothing,
+        ("GET", "/metrics"): nothing,
+        ("POST", "/console/login"): [{"json": {"token": ids.destination}}],
         ("GET", "/openapi.json"): nothing,
     }
 

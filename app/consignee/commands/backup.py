@@ -8,14 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkstemp
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
 from consignee import __version__
 from consignee.backups.archive import PIECE
 from consignee.backups.snapshot import backed_up
-from consignee.backups.verifying import check_seal, read_manifest
+from consignee.backups.verifying import Manifest, check_seal, read_manifest
+from consignee.commands.output import say
 from consignee.commands.progress import size
 from consignee.control import is_served, socket_path
 from consignee.delivery.spool import spool_directory
@@ -24,6 +25,9 @@ from consignee.opening import open_store, require_store
 from consignee.settings import Settings, load_settings
 from consignee.store.disk import fsync_directory, write_all
 
+_KEY: Final = (
+    "The sealing key is not in it. Keep a copy of the key elsewhere: without it, what is sealed can't be restored."
+)
 _PATIENT: Final = aiohttp.ClientTimeout(total=None)
 _BROKEN_OFF: Final = "the service broke off the backup, of which nothing was kept; its log says why"
 
@@ -35,13 +39,19 @@ def run(arguments: argparse.Namespace) -> int:
     with new_file(path) as fd:
         asyncio.run(_write(settings, fd, files=not arguments.without_files))
     manifest = read_manifest(path)
-    print(f"{path}: {size(path.stat().st_size)}; {manifest.content}")
-    print(
-        "The sealing key is not in it. Keep a copy of the key elsewhere: without it, what is sealed can't be restored."
+    count = path.stat().st_size
+    say(
+        arguments,
+        {"file": str(path), "size": count, **told(manifest)},
+        [f"{path}: {size(count)}; {manifest.content}", _KEY, *([manifest.lack] if manifest.lack else [])],
     )
-    if manifest.lack:
-        print(manifest.lack)
     return int(bool(manifest.missing))
+
+
+def told(manifest: Manifest) -> dict[str, Any]:
+    """Return what programs are told of a backup."""
+    about = {"created_at": manifest.created_at, "consignee": manifest.version, "files": manifest.files}
+    return {**about, "members": len(manifest.members), "missing": [*manifest.missing]}
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import argparse
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from consignee.commands.fields import print_errors, read_fields
-from consignee.errors import InvalidRequest, VerificationFailed
+from consignee.commands.fields import read_unnamed
+from consignee.commands.output import say, steps
+from consignee.errors import VerificationFailed
 from consignee.opening import open_destinations
 from consignee.secret import Secret
 from consignee.settings import Settings, load_settings
@@ -17,17 +18,13 @@ from consignee.verification import Report
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the steps; return 0 if the destination works, 1 if not, 2 if its fields are wrong."""
+    """Print the steps; return 0 if the destination works, 1 if not. Raises InvalidRequest if its fields are wrong."""
     try:
-        report = asyncio.run(_test(load_settings(arguments.config), read_fields(arguments.file)))
+        report = asyncio.run(_test(load_settings(arguments.config), read_unnamed(arguments.file)))
     except VerificationFailed as failed:
-        _print(failed.report)
-        return 1
-    except InvalidRequest as error:
-        print_errors(error)
-        return 2
-    _print(report)
-    return 0
+        report = failed.report
+    say(arguments, {"connectivity": report.to_json()}, _lines(report))
+    return 0 if report.ok else 1
 
 
 async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:
@@ -43,16 +40,8 @@ async def _test(settings: Settings, fields: Mapping[str, Any]) -> Report:
             return await destinations.test("check", fields)
 
 
-def _print(report: Report) -> None:
-    for step in report.steps:
-        print(f"{step.step:8} {'ok' if step.ok else step.code} ({step.ms} ms)")
-        for label, value in (
-            ("provider", step.provider_code),
-            ("request", step.provider_request_id),
-            ("hint", step.hint),
-        ):
-            if value:
-                print(f"         {label}: {value}")
+def _lines(report: Report) -> Iterator[str]:
+    yield from steps(report.to_json())
     if report.doubtful:
-        print(f"This command keeps nothing in mind: look whether {report.doubtful} is in the bucket, and remove it.")
-    print(report.message or "The destination works.")
+        yield f"This command keeps nothing in mind: look whether {report.doubtful} is in the bucket, and remove it."
+    yield report.message or "The destination works."

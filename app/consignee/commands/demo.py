@@ -94,6 +94,7 @@ async def _stay(url: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     print(f"consignee is running at {url} (api_key={API_KEY}); end it with Ctrl-C", flush=True)
+    print(f"   open: {url}/console/ and log in with that key")
     print(f"   try: curl '{url}/destinations?api_key={API_KEY}'")
     print(
         f"   and: echo {API_KEY} | consignee deliver --url {url} --key-file - --collection '{NAME}' FILE ...",

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from consignee.accounts import Accounts, open_accounts
+from consignee.commands.output import say
 from consignee.control import is_served, socket_path
 from consignee.errors import ConsigneeError
 from consignee.opening import open_store
@@ -21,20 +22,20 @@ from consignee.store.disk import make_directory
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the new key, or the keys there are."""
-    settings = load_settings(arguments.config)
-    for line in asyncio.run(_run(settings, arguments)):
-        print(line)
+    say(arguments, *asyncio.run(_run(load_settings(arguments.config), arguments)))
     return 0
 
 
-async def _run(settings: Settings, arguments: argparse.Namespace) -> list[str]:
+async def _run(settings: Settings, arguments: argparse.Namespace) -> tuple[Mapping[str, Any], list[str]]:
     async with _keys(settings) as keys:
         if arguments.action == "create":
-            return [await keys.create(arguments.account)]
+            created = await keys.create(arguments.account)
+            return {"account": arguments.account, "api_key": created}, [created]
         if arguments.action == "revoke":
             await keys.revoke(arguments.id)
-            return [f"revoked {arguments.id}"]
-        return [f"{key['id']}  {key['account']}  {key['created_at']}" for key in await keys.list()]
+            return {"revoked": arguments.id}, [f"revoked {arguments.id}"]
+        known = [{name: key[name] for name in ("id", "account", "created_at")} for key in await keys.list()]
+        return {"keys": known}, ["  ".join(key.values()) for key in known]
 
 
 class _Direct:

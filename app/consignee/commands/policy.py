@@ -4,20 +4,16 @@ import argparse
 import json
 
 from consignee.catalog import Catalog
-from consignee.commands.fields import print_errors, read_fields
-from consignee.errors import InvalidRequest
+from consignee.commands.fields import read_unnamed
+from consignee.commands.output import say
 from consignee.outlets import policy
 from consignee.providers import discover
 from consignee.settings import load_settings
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the policy as JSON; return 2 if the fields are wrong."""
+    """Print the policy as JSON; raises InvalidRequest if the fields are wrong."""
     catalog = Catalog(discover().values(), policy(load_settings(arguments.config).egress))
-    try:
-        draft = catalog.parse(read_fields(arguments.file))
-    except InvalidRequest as error:
-        print_errors(error)
-        return 2
-    print(json.dumps(catalog.policy(draft), indent=2))
+    smallest = catalog.policy(catalog.parse(read_unnamed(arguments.file)))
+    say(arguments, {"policy": smallest}, json.dumps(smallest, indent=2).splitlines())
     return 0

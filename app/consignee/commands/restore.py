@@ -4,6 +4,8 @@ import argparse
 import asyncio
 
 from consignee.backups.restoring import restore
+from consignee.commands.backup import told
+from consignee.commands.output import say
 from consignee.settings import load_settings
 
 
@@ -11,9 +13,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Restore, and say what is there now, and what is still needed."""
     settings = load_settings(arguments.config)
     restored = asyncio.run(restore(arguments.file, settings))
-    print(f"restored to {settings.store.path}: {restored.manifest.content}")
+    lines = [f"restored to {settings.store.path}: {restored.manifest.content}"]
     if restored.manifest.lack:
-        print(restored.manifest.lack)
+        lines.append(restored.manifest.lack)
     if restored.keys:
-        print(f"The service starts only with the sealing key that belongs to them: {' and '.join(restored.keys)}")
+        lines.append(
+            f"The service starts only with the sealing key that belongs to them: {' and '.join(restored.keys)}"
+        )
+    document = {"restored_to": settings.store.path, **told(restored.manifest), "keys": [*restored.keys]}
+    say(arguments, document, lines)
     return 0

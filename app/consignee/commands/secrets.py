@@ -5,10 +5,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from typing import Any, Final
 
 import aiohttp
 
+from consignee.commands.output import say
 from consignee.control import is_served, socket_path
 from consignee.errors import ConsigneeError, SettingsError
 from consignee.opening import open_store, require_store
@@ -16,6 +18,7 @@ from consignee.rotation import KeyUse, Making, Rotation
 from consignee.sealing_key import load_sealer
 from consignee.settings import Settings, load_settings
 
+_LEFT: Final = "not done: run consignee secrets rotate --resume; the log of the service says what is in the way"
 _PATIENT: Final = aiohttp.ClientTimeout(total=None)
 
 
@@ -23,13 +26,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print how many documents are sealed with each key; status 1 if a rotation left some on another than the first."""
     settings = load_settings(arguments.config)
     uses = asyncio.run(_run(settings, arguments))
-    for use in uses:
-        print(_line(use))
-    left = any(use.documents and not use.current for use in uses)
-    if arguments.action == "rotate" and left:
-        print("not done: run consignee secrets rotate --resume; the log of the service says what is in the way")
-        return 1
-    return 0
+    left = arguments.action == "rotate" and any(use.documents and not use.current for use in uses)
+    say(arguments, {"keys": [asdict(use) for use in uses]}, [*map(_line, uses), *([_LEFT] if left else [])])
+    return int(left)
 
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> Sequence[KeyUse]:

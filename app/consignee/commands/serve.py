@@ -7,9 +7,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from consignee.commands.output import say
 from consignee.errors import SettingsError
 from consignee.log import configure_logging
-from consignee.settings import SETTINGS, load_settings
+from consignee.settings import SETTINGS, Settings, load_settings
+from consignee.web import create_app
+from consignee.web.keys import SESSIONS
 from consignee.web.server import serve
 
 log = logging.getLogger(__name__)
@@ -25,8 +28,32 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(settings.log)
     with asyncio.Runner(loop_factory=_uvloop() if settings.server.uvloop else None) as runner:
         log.debug("the event loop is that of %s", type(runner.get_loop()).__module__.partition(".")[0])
-        runner.run(serve(settings, ready=_ready))
+        runner.run(_serve(settings, arguments, invited=_invited(arguments.console, settings)))
     return 0
+
+
+def _invited(account: str | None, settings: Settings) -> str | None:
+    """Return the account that a link to the console is wanted for, if one is: the only fixed one, if none is named."""
+    if account == "":
+        names = {one.name for one in settings.accounts.fixed}
+        if len(names) != 1:
+            raise SettingsError("--console needs the name of an account: the settings do not have exactly one")
+        return names.pop()
+    return account
+
+
+async def _serve(settings: Settings, arguments: argparse.Namespace, *, invited: str | None) -> None:
+    app = create_app(settings)
+
+    def ready(url: str) -> None:
+        gc.freeze()  # so are the store's documents: they need not be looked at each time that garbage is collected
+        lines, link = [f"consignee is ready at {url}"], None
+        if invited is not None:
+            link = f"{url}/console/#login={app[SESSIONS].invite(invited).reveal()}"
+            lines.append(f"the console, as {invited}, once and within 10 minutes: {link}")
+        say(arguments, {"url": url, "console": link}, lines)
+
+    await serve(settings, ready=ready, app=app)
 
 
 def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -46,8 +73,3 @@ def _check(name: str, value: object) -> None:
         rule(value)
     except ValueError as error:
         raise SettingsError(f"--{name} {error}") from None
-
-
-def _ready(url: str) -> None:
-    gc.freeze()  # so are the store's documents: they need not be looked at each time that garbage is collected
-    print(f"consignee is ready at {url}", flush=True)

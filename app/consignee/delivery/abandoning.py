@@ -67,4 +67,6 @@ class Abandoning:
                     self._leave(job, error)
 
     def _leave(self, job: Job, error: BaseException) -> None:
-        log.warning("an unfinished upload of delivery %s is left behind: %s", job.id, type(error).__name__)
+        ids = {"account": job.account, "destination": job.lane, "delivery": job.id}
+        text = "an unfinished upload of delivery %s is left behind: %s"
+        log.warning(text, job.id, type(error).__name__, extra=ids)

@@ -19,6 +19,7 @@ from consignee.delivery.conditions import Conditions
 from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.dispatch import Dispatch
 from consignee.delivery.engine import Engine
+from consignee.delivery.herald import Herald
 from consignee.delivery.outcomes import Surroundings
 from consignee.delivery.result_set import document_id
 from consignee.delivery.results import ResultSets
@@ -29,6 +30,7 @@ from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
 from consignee.errors import NotFound
+from consignee.events import DestinationDisabled
 from consignee.outlets import Outlets, policy
 from consignee.providers.base import Bucket
 from consignee.queue import Job
@@ -72,6 +74,8 @@ class Assembly:
         self.agenda = agenda
         self.now = now
         self.schedule = Schedule.of(own, random=random)
+        self.events = destinations.events
+        self.herald = Herald(self.events, self.store, now=now)
         self.queue, self.messages = (self._queue(kind, clock) for kind in (states.KIND, webhooks.KIND))
         self.collections = self._collections()
         self.conditions = self._conditions()
@@ -146,6 +150,7 @@ class Assembly:
             breaker=own.breaker,
             disable_after=seconds(own.disable_after) if own.disable_after else None,
             now=self.now,
+            events=self.events,
         )
 
     def _spool(self) -> Spool:
@@ -163,6 +168,7 @@ class Assembly:
                 abandoning=self.abandoning,
                 disable=self.disable,
                 ended=self.ended,
+                herald=self.herald,
                 spool=self.spool,
                 sealer=self.sealer,
                 now=self.now,
@@ -184,6 +190,7 @@ class Assembly:
             take_away=self.engine.take_away,
             abandon=self.abandoning.soon,
             all_ended=self.all_ended,
+            herald=self.herald,
             now=self._time,
         )
 
@@ -201,6 +208,7 @@ class Assembly:
             schedule=self.schedule,
             crashes=own.crashes,
             now=self.now,
+            events=self.events,
         )
 
     def _dispatch(self) -> Dispatch:
@@ -251,6 +259,8 @@ class Assembly:
         if (reason := await self.conditions.disabled(destination.account, destination.id)) is None:
             return
         await self.destinations.disable(destination)
+        place = {"account": destination.account, "destination_id": destination.id}
+        self.events.tell(DestinationDisabled(**place, destination_type=destination.type))
         await self.deliveries.cancel(destination, reason, under_way=False)
 
     async def ended(self, job: Job) -> None:

@@ -16,6 +16,7 @@ from consignee.delivery.sending import Errand, Places, Sender
 from consignee.delivery.tracking import Tracking
 from consignee.errors import ProviderFailure, StoreError
 from consignee.queue import Job, LeaseLost, Queue
+from consignee.subject import about
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,15 @@ class Courier:
         self._outcomes = Outcomes(queue, around, conditions=conditions, schedule=schedule)
         self._under_way: dict[tuple[str, str], Tracking] = {}
 
+    @property
+    def places(self) -> Places:
+        """Those for uploads."""
+        return self._places
+
+    def under_way(self) -> list[Tracking]:
+        """Return the attempts that are under way here."""
+        return [*self._under_way.values()]
+
     def progress(self, job: Job) -> Progress | None:
         """Return how far the attempt at a job has come that is under way here; None if there is none."""
         tracking = self._under_way.get((job.account, job.id))
@@ -60,6 +70,7 @@ class Courier:
 
     async def work(self, job: Job) -> None:
         """Make one attempt and save its outcome; raises LeaseLost, StoreError. Cancelled before that, it gives the job back."""
+        about(account=job.account, destination=job.lane, delivery=job.id)
         place, tracking = (job.account, job.id), Tracking(self._queue, job)
         self._under_way[place] = tracking
         try:
@@ -135,21 +146,27 @@ class Courier:
         if tracking.delivery.place != errand.target.place:
             self._move(tracking, errand)
         tracking.note(lambda delivery: delivery.with_(attempts=tracking.job.attempt))
+        tracking.destination_type = errand.destination.type
         try:
-            async with around.open_bucket(errand.destination) as bucket, tracking.saved_now_and_then():
-                sender = Sender(
-                    tracking,
-                    errand,
-                    bucket,
-                    places=self._places,
-                    sealer=around.sealer,
-                    now=around.now,
-                    clock=around.clock,
-                )
-                await sender.send_all(around.spool)
+            with around.herald.attempt(tracking):
+                await self._send(tracking, errand)
         except ProviderFailure as failure:
             return failure
         return None
+
+    async def _send(self, tracking: Tracking, errand: Errand) -> None:
+        around = self._around
+        async with around.open_bucket(errand.destination) as bucket, tracking.saved_now_and_then():
+            sender = Sender(
+                tracking,
+                errand,
+                bucket,
+                places=self._places,
+                sealer=around.sealer,
+                now=around.now,
+                clock=around.clock,
+            )
+            await sender.send_all(around.spool)
 
     def _move(self, tracking: Tracking, errand: Errand) -> None:
         """Begin anew at another place; what is unfinished at the old one is abandoned, if it is in the same bucket."""

@@ -4,6 +4,7 @@ One document for each destination that is not well, or that has a log; the holds
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from typing import Any, Final
 from consignee.clock import timestamp
 from consignee.delivery.schedule import Schedule
 from consignee.errors import Conflict, ProviderFailure, StoreError
+from consignee.events import DestinationNeedsAttention, DestinationRecovered, DestinationRested, Events
 from consignee.queue import Queue
 from consignee.store import Document, Store
 
@@ -38,6 +40,15 @@ class Condition:
     rests_since: float | None = None
     attention: Mapping[str, str] | None = None
     log: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def state(self) -> str:
+        """What it is in a word: `ok`, `failing`, `resting` while only probed, or `needs_attention`."""
+        if self.attention is not None:
+            return "needs_attention"
+        if self.probe_at is not None:
+            return "resting"
+        return "failing" if self.failures else "ok"
 
     def counted(self, now: float, *, gap: float | None) -> "Condition":
         """Return the condition after one more failure.
@@ -87,6 +98,7 @@ class Conditions:
         breaker: int,
         disable_after: float | None,
         now: Callable[[], float],
+        events: Events | None = None,
     ) -> None:
         self._store = store
         self._queue = queue
@@ -94,18 +106,29 @@ class Conditions:
         self._breaker = breaker
         self._disable_after = disable_after
         self._now = now
+        self._events = Events() if events is None else events
         # Failures further apart than what passes between two attempts say nothing of the time between them.
         self._gap = None if disable_after is None else max(disable_after / 2, 2 * schedule.longest)
         self._known: dict[tuple[str, str], Condition] = {}
         self.changes = 0
         """How often one of them has changed."""
+        self.states = Counter[str]()
+        """How many of those that are known are in each state; what is not known is well."""
 
     async def open(self) -> None:
         """Take up what is known, and let those destinations rest that did."""
         for account in await self._store.accounts(KIND):
             for document in await self._store.list(KIND, account):
-                self._known[account, document.id] = condition = _condition(document)
+                self._know((account, document.id), condition := _condition(document))
                 await self._queue.hold(account, document.id, condition.probe_at)
+
+    def _know(self, place: tuple[str, str], condition: Condition | None) -> None:
+        if (before := self._known.pop(place, None)) is not None:
+            self.states[before.state] -= 1
+        if condition is not None:
+            self._known[place] = condition
+            self.states[condition.state] += 1
+        self.changes += 1
 
     def of(self, account: str, destination_id: str) -> Condition:
         """Return the condition of a destination."""
@@ -119,7 +142,8 @@ class Conditions:
         after = before.recovered()
         if before.probe_at is not None or before.attention is not None:
             after = after.with_entry(self._now(), "Works again.")
-            log.info("deliveries to destination %s of account %s work again", destination_id, account)
+            _note(logging.INFO, "deliveries to destination %s of account %s work again", destination_id, account)
+            self._events.tell(DestinationRecovered(account=account, destination_id=destination_id))
         await self._set(account, destination_id, after)
 
     async def failed(
@@ -134,11 +158,16 @@ class Conditions:
             if before.probe_at is None and after.probe_at is not None:
                 text = f"{after.failures} failures in a row, {failure.code}: only probed until something arrives."
                 after = after.with_entry(now, text)
-                log.warning("destination %s of account %s: %s", destination_id, account, text)
+                _note(logging.WARNING, "destination %s of account %s: %s", destination_id, account, text)
+                rested: dict[str, Any] = {"failures": after.failures, "code": failure.code}
+                self._events.tell(DestinationRested(account=account, destination_id=destination_id, **rested))
         else:
             after = self._in_need(after, failure, now)
             if after.attention != before.attention:
-                log.warning("destination %s of account %s needs attention: %s", destination_id, account, failure.code)
+                text = "destination %s of account %s needs attention: %s"
+                _note(logging.WARNING, text, destination_id, account, failure.code)
+                place = {"account": account, "destination_id": destination_id}
+                self._events.tell(DestinationNeedsAttention(**place, code=failure.code))
         await self._set(account, destination_id, after)
         return self._is_hopeless(after)
 
@@ -162,7 +191,7 @@ class Conditions:
             return None
         since = _time(condition.since)
         text = f"Disabled: nothing could be delivered since {since}."
-        log.warning("destination %s of account %s: %s", destination_id, account, text)
+        _note(logging.WARNING, "destination %s of account %s: %s", destination_id, account, text)
         await self._set(account, destination_id, replace(condition, probe_at=None).with_entry(self._now(), text))
         return text
 
@@ -172,23 +201,20 @@ class Conditions:
 
     async def forget(self, account: str, destination_id: str) -> None:
         """Drop all that is known: the destination is no more."""
-        self._known.pop((account, destination_id), None)
-        self.changes += 1
+        self._know((account, destination_id), None)
         await self._queue.hold(account, destination_id, None)
         while (document := await self._store.get(KIND, account, destination_id)) is not None:
             with suppress(Conflict):
                 await self._store.remove(KIND, account, destination_id, replaces=document.revision)
 
     async def _set(self, account: str, destination_id: str, condition: Condition) -> None:
-        self._known[account, destination_id] = condition
-        self.changes += 1
+        self._know((account, destination_id), condition)
         await self._queue.hold(account, destination_id, condition.probe_at)
         try:
             await self._save(account, destination_id, condition)
         except StoreError as error:  # it holds in memory, the next change saves it, and what follows is of more weight
-            log.error(
-                "the condition of destination %s of account %s could not be kept: %s", destination_id, account, error
-            )
+            text = "the condition of destination %s of account %s could not be kept: %s"
+            _note(logging.ERROR, text, destination_id, account, error)
 
     async def _save(self, account: str, destination_id: str, condition: Condition) -> None:
         while True:
@@ -199,6 +225,11 @@ class Conditions:
                 replaces = document.revision if document else 0
                 await self._store.save(KIND, account, destination_id, data, replaces=replaces)
                 return
+
+
+def _note(level: int, text: str, destination_id: str, account: str, *args: object) -> None:
+    ids = {"account": account, "destination": destination_id}
+    log.log(level, text, destination_id, account, *args, extra=ids)
 
 
 def _condition(document: Document) -> Condition:

@@ -11,11 +11,12 @@ from consignee.clock import timestamp
 from consignee.delivery import delivery as states
 from consignee.delivery.attempt import Skipped
 from consignee.delivery.delivery import Delivery, delivery_id
+from consignee.delivery.herald import Herald
 from consignee.delivery.result_set import ResultSet
 from consignee.delivery.search import Filter, Place, newest
 from consignee.destination import Destination
 from consignee.errors import Conflict, NotFound
-from consignee.queue import AT_ONCE, Change, Job, Queue
+from consignee.queue import AT_ONCE, Census, Change, Job, Queue
 from consignee.service import KIND as DESTINATIONS
 from consignee.store import Store
 
@@ -39,6 +40,7 @@ class Deliveries:
         take_away: Callable[[str, str], Awaitable[None]],
         abandon: Callable[[Job, Destination | None], None],
         all_ended: AllEnded,
+        herald: Herald,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
@@ -46,7 +48,12 @@ class Deliveries:
         self._take_away = take_away
         self._abandon = abandon
         self._all_ended = all_ended
+        self._herald = herald
         self._now = now
+
+    def accepted(self, result_set: ResultSet) -> None:
+        """Pass on that a result set was taken in."""
+        self._herald.accepted(result_set)
 
     async def plan(self, result_set: ResultSet, destination_ids: Iterable[str] | None = None) -> None:
         """Add the deliveries of a result set that are not there yet; raises StoreError."""
@@ -86,6 +93,8 @@ class Deliveries:
         due = AT_ONCE if delivery.status == states.PENDING else None
         with suppress(Conflict):  # it is there already
             await self._queue.add(account, delivery.id, delivery.to_data(), lane=delivery.destination_id, due=due)
+            if due is None:
+                await self._herald.ended(account, delivery)
 
     async def get(self, account: str, id: str) -> Job:  # noqa: A002
         """Return a delivery's job; raises NotFound."""
@@ -108,6 +117,10 @@ class Deliveries:
     async def of(self, account: str, result_set_id: str) -> dict[str, Job]:
         """Return the jobs of a result set by destination."""
         return {job.lane: job for job in await self._queue.list(account, prefix=f"{result_set_id}.")}
+
+    async def census(self) -> Census:
+        """Return how many deliveries are unfinished."""
+        return await self._queue.census()
 
     async def ids(self, account: str) -> set[str]:
         """Return the ids of all deliveries of an account; cheap, none is read."""
@@ -143,26 +156,38 @@ class Deliveries:
         if job.due is None:
             fresh = delivery.with_nothing_sent() if delivery.status in AFRESH else delivery
             delivery = fresh.with_(status=states.PENDING, failures=0, code=None, ended_at=None)
-        return Change(delivery.with_entry(now, "Sending again was asked for.").to_data(), AT_ONCE)
+        return Change(delivery.with_entry(now, states.AGAIN).to_data(), AT_ONCE)
 
     async def cancel(self, destination: Destination, reason: str, *, under_way: bool = True) -> None:
-        """Skip what is still to be delivered to a destination; if not `under_way`, only what waits."""
+        """Skip what is still to be delivered to a destination; if not `under_way`, only what waits.
+
+        Raises StoreError if not all could be; then the rest is.
+        """
         account, now, cancelled = destination.account, self._now(), dict[str, Job]()
+        ends = dict[str, Delivery]()
 
         def decide(job: Job) -> Change | None:
             if job.due is None or (states.is_under_way(job) and not under_way):
+                cancelled.pop(job.id, None)
                 return None
-            cancelled[job.id] = job
-            return Change(skipped(Delivery.of(job), now, reason).to_data(), None)
+            cancelled[job.id], ends[job.id] = job, skipped(Delivery.of(job), now, reason)
+            return Change(ends[job.id].to_data(), None)
 
         found = newest(self._queue, account, Filter(destination_id=destination.id))
         meant = [job.id async for job in found if job.due is not None]
-        await asyncio.gather(*(self._queue.change(account, id_, decide) for id_ in meant))
+        changes = (self._queue.change(account, id_, decide) for id_ in meant)
+        changed = zip(meant, await asyncio.gather(*changes, return_exceptions=True), strict=True)
+        failures = {id_: failure for id_, failure in changed if isinstance(failure, BaseException)}
+        for id_ in failures:
+            cancelled.pop(id_, None)
         for job in cancelled.values():
             await self._take_away(account, job.id)
             self._abandon(job, destination)
+            await self._herald.ended(account, ends[job.id], destination.type)
         for result_set_id in {Delivery.of(job).result_set_id for job in cancelled.values()}:
             await self.ended(account, result_set_id)
+        for failure in failures.values():  # when all that was saved is passed on
+            raise failure
 
     async def forget(self, account: str, result_set_id: str) -> None:
         """Remove the deliveries of a result set, also one that is under way."""

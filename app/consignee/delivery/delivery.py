@@ -17,6 +17,7 @@ SUCCESS: Final = "success"
 FAILED: Final = "failed"
 SKIPPED: Final = "skipped"
 STATUSES: Final = (PENDING, UPLOADING, SUCCESS, RETRYING, FAILED, SKIPPED)
+AGAIN: Final = "Sending again was asked for."
 _ENTRIES: Final = 200
 """How many entries of the log, and how many uploads, are kept: the newest."""
 
@@ -72,6 +73,12 @@ class Delivery:
     def files_sent(self) -> int:
         """How many of its files are delivered."""
         return self.sent_up_to + len(self.sent)
+
+    @property
+    def asked_at(self) -> str:
+        """When it was asked for: at first, or again the last time, as far as its log goes back."""
+        again = (entry["date_time"] for entry in reversed(self.log) if entry["text"] == AGAIN)
+        return next(again, self.created_at)
 
     def with_(self, **changes: Any) -> Self:
         """Return the delivery with other values: what `dataclasses.replace` does, which takes four times as long."""

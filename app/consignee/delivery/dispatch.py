@@ -53,7 +53,7 @@ class Dispatch:
         self.deliveries = deliveries
         self.webhooks = webhooks
         self.conditions = conditions
-        self._courier = courier
+        self.courier = courier
         self._engines = tuple(engines)
         self._housekeeping = Agenda()
         self._interval = max(1.0, min(retention / 10, SWEEP))
@@ -91,7 +91,7 @@ class Dispatch:
         return result_set_view(
             result_set,
             await self.deliveries.of(result_set.account, result_set.id),
-            self._courier.progress,
+            self.courier.progress,
             public_url=self._public_url,
             webhook_status=await self.webhooks.status(result_set.account, result_set.id),
             files=files,
@@ -101,11 +101,11 @@ class Dispatch:
         """Return `destination_status` and `webhook_status` of a result set, without reading the rest; raises NotFound."""
         place = await self.results.find(account, collection_id, number)
         jobs = await self.deliveries.of(account, place)
-        return status_view(jobs, self._courier.progress, await self.webhooks.status(account, place))
+        return status_view(jobs, self.courier.progress, await self.webhooks.status(account, place))
 
     def delivery_view(self, job: Job, *, uploads: bool = False) -> dict[str, Any]:
         """Return a delivery as it is answered."""
-        return delivery_view(job, self._courier.progress(job), uploads=uploads)
+        return delivery_view(job, self.courier.progress(job), uploads=uploads)
 
     async def all_ended(self, account: str, collection_id: str, number: int, completion: str) -> None:
         """Have the collection's webhook told, if it has one; if the disk fails, soon."""
@@ -115,7 +115,10 @@ class Dispatch:
             return
         except StoreError as error:
             place = document_id(collection_id, number)
-            log.error("the message about result set %s could not be kept; it is tried again: %s", place, error)
+            ids = {"account": account, "collection": collection_id}
+            log.error(
+                "the message about result set %s could not be kept; it is tried again: %s", place, error, extra=ids
+            )
             self.results.mend_later(account, place)
 
     async def _tell(self, account: str, collection_id: str, number: int, completion: str) -> None:
@@ -132,7 +135,8 @@ class Dispatch:
             await self.deliveries.cancel(destination, "The destination was deleted.")
             await self.conditions.forget(destination.account, destination.id)
         except StoreError as error:
-            log.error("not all deliveries to destination %s could be cancelled: %s", destination.id, error)
+            ids = {"account": destination.account, "destination": destination.id}
+            log.error("not all deliveries to destination %s could be cancelled: %s", destination.id, error, extra=ids)
 
     async def collection_deleted(self, account: str, collection_id: str) -> None:
         """Cancel and remove the result sets of a collection that is no more; if the disk fails, what is left goes soon."""
@@ -141,9 +145,8 @@ class Dispatch:
                 await self.webhooks.forget(account, document_id(collection_id, number))
             await self.results.forget_collection(account, collection_id)
         except StoreError as error:
-            log.error(
-                "the result sets of collection %s could not be removed; it is tried again: %s", collection_id, error
-            )
+            text = "the result sets of collection %s could not be removed; it is tried again: %s"
+            log.error(text, collection_id, error, extra={"account": account, "collection": collection_id})
             self.results.tidy_later()
 
     async def _mend(self) -> None:

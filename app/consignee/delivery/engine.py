@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
-from consignee.errors import StoreError
+from consignee.errors import MissingExtra, StoreError
 from consignee.queue import Job, LeaseLost, Queue
 
 _LONGEST_WAIT: Final = 3600.0
@@ -103,7 +103,9 @@ class Engine:
             except LeaseLost:
                 task.cancel()
             except StoreError as error:
-                log.error("a lease could not be extended: %s", error)
+                log.error(
+                    "the lease of job %s could not be extended: %s", job.id, error, extra={"account": job.account}
+                )
 
 
 async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
@@ -117,6 +119,8 @@ async def _for_ever(step: Callable[[], Awaitable[None]]) -> None:
 
 def described(error: Exception) -> str:
     """Return what kind of error it is and where it was raised; its text is left out, for nobody knows what it holds."""
+    if isinstance(error, MissingExtra):
+        return str(error)
     places = traceback.extract_tb(error.__traceback__)
     return f"{type(error).__name__} at {places[-1].name}:{places[-1].lineno}" if places else type(error).__name__
 

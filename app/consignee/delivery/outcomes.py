@@ -14,6 +14,7 @@ from consignee.delivery import delivery as states
 from consignee.delivery.abandoning import Abandoning, OpenBucket
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.delivery import Delivery
+from consignee.delivery.herald import Herald
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.sending import Errand
 from consignee.delivery.spool import Spool
@@ -57,6 +58,7 @@ class Surroundings:
     abandoning: Abandoning
     disable: Callable[[Destination], Awaitable[None]]
     ended: Callable[[Job], Awaitable[None]]
+    herald: Herald
     spool: Spool
     sealer: Sealer
     now: Callable[[], float] = time.time
@@ -160,6 +162,7 @@ class Outcomes:
         delivery = tracking.delivery.with_entry(self._time(), text)
         delivery = delivery.with_(status=status, code=code, failures=0, ended_at=timestamp(self._time()))
         job = await self._kept(tracking.job, lambda: self._queue.acknowledge(tracking.job, _settled(delivery)))
+        await self._around.herald.ended(job.account, delivery, tracking.destination_type)
         if delivery.checkpoints:
             self._around.abandoning.soon(replace(job, data=delivery.to_data()))
         await self._kept(job, lambda: self._around.ended(job))
@@ -171,7 +174,7 @@ class Outcomes:
             try:
                 return await save()
             except StoreError as error:
-                log.error("the outcome of job %s could not be kept: %s", job.id, error)
+                log.error("the outcome of job %s could not be kept: %s", job.id, error, extra={"account": job.account})
                 if self._closing.is_set():
                     raise
             with suppress(TimeoutError):

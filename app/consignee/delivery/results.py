@@ -157,6 +157,7 @@ class ResultSets:
             self.mend_later(result_set.account, result_set.id)
         else:
             await self._deliveries.ended(result_set.account, result_set.id)
+        self._deliveries.accepted(result_set)
         return result_set
 
     async def _took_back(self, result_set: ResultSet, *, for_ever: bool = False) -> bool:

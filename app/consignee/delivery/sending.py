@@ -95,10 +95,16 @@ class Places:
 
     def __init__(self, total: int, *, each: int) -> None:
         self.each = each
+        self.most = total
         self._total = asyncio.Semaphore(total)
         self._share = share_of(total)
         self._accounts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._lanes: WeakValueDictionary[tuple[str, str], asyncio.Semaphore] = WeakValueDictionary()
+
+    @property
+    def in_use(self) -> int:
+        """How many uploads are under way."""
+        return self.most - self._total._value
 
     def place(self, job: Job) -> "_Place":
         """Return a context that holds a place, after waiting for it."""

@@ -59,7 +59,7 @@ class Spool:
         most_bytes: int | None = None,
         executor: Executor | None = None,
     ) -> None:
-        self._directory = directory
+        self.directory = directory
         self._incoming = directory / "incoming"
         self._kept = directory / "kept"
         self._random = random
@@ -78,7 +78,7 @@ class Spool:
         except StoreUnusable:
             raise
         except StoreError as error:
-            raise StoreUnusable(f"can't use the spool in {self._directory}: {error.__cause__}") from error
+            raise StoreUnusable(f"can't use the spool in {self.directory}: {error.__cause__}") from error
 
     async def close(self) -> None:
         """Let go of it. May be called twice."""
@@ -91,11 +91,11 @@ class Spool:
 
         One that is empty can be claimed anew. Raises StoreUnusable if it holds another store's files, and StoreError.
         """
-        path = self._directory / "owner"
+        path = self.directory / "owner"
         written = await self._disk.run(lambda: path.read_text().strip() if path.exists() else "")
         if written and written != owner and await self.tokens():
             raise StoreUnusable(
-                f"the spool in {self._directory} holds files of another store: give each store a spool of its own"
+                f"the spool in {self.directory} holds files of another store: give each store a spool of its own"
             )
         owner = owner or self._random(16).hex()
         if written != owner:
@@ -103,15 +103,15 @@ class Spool:
         return owner
 
     def _prepare(self) -> None:
-        make_directory(self._directory)
-        require_private(self._directory)
+        make_directory(self.directory)
+        require_private(self.directory)
         if self._lock is None:
-            self._lock = take_lock(self._directory, "spool")
+            self._lock = take_lock(self.directory, "spool")
         for directory in (self._incoming, self._kept):
             make_directory(directory)
         for leftover in list(self._incoming.iterdir()):
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        require_private_tree(self._directory)
+        require_private_tree(self.directory)
 
     @contextlib.asynccontextmanager
     async def _intake(self, names: Names) -> AsyncIterator[Intake]:
@@ -159,7 +159,7 @@ class Spool:
         """Yield the directory, in which no set is removed before the block ends."""
         self._holds += 1
         try:
-            yield self._directory
+            yield self.directory
         finally:
             self._holds -= 1
             while self._doomed and not self._holds:

@@ -27,6 +27,9 @@ class Tracking:
     def __init__(self, queue: Queue, job: Job) -> None:
         self.delivery = Delivery.of(job)
         self.job = job
+        self.destination_type: str | None = None
+        self.before = self.settled
+        """What had arrived when the attempt began."""
         self.under_way: dict[int, int] = {}
         """Bytes that went out of each file whose upload is under way, by the file's number."""
         self._queue = queue
@@ -37,6 +40,17 @@ class Tracking:
     def progress(self) -> Progress:
         """How far this attempt has come."""
         return Progress(self.delivery.files_sent, self.delivery.bytes_sent + sum(self.under_way.values()))
+
+    @property
+    def settled(self) -> Progress:
+        """How many files, and bytes of them, have arrived so far."""
+        return Progress(self.delivery.files_sent, self.delivery.bytes_sent)
+
+    @property
+    def arrived(self) -> Progress:
+        """How many of them have arrived in this attempt, and were not told of yet."""
+        settled = self.settled
+        return Progress(settled.files - self.before.files, settled.bytes - self.before.bytes)
 
     def note(self, change: Callable[[Delivery], Delivery]) -> None:
         """Change the delivery; durable with the next save."""

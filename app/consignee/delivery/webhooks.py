@@ -17,8 +17,10 @@ from consignee.delivery.result_set import document_id
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.webhook import Sent, payload
 from consignee.errors import Conflict, NotFound
-from consignee.queue import AT_ONCE, Change, Job, LeaseLost, Queue
+from consignee.events import Events, WebhookCalled
+from consignee.queue import AT_ONCE, Census, Change, Job, LeaseLost, Queue
 from consignee.secret import Secret
+from consignee.subject import about
 
 KIND: Final = "webhooks"
 _ENTRIES: Final = 50
@@ -81,6 +83,7 @@ class Webhooks:
         schedule: Schedule,
         crashes: int,
         now: Callable[[], float],
+        events: Events | None = None,
     ) -> None:
         self._queue = queue
         self._find = find
@@ -89,6 +92,7 @@ class Webhooks:
         self._schedule = schedule
         self._crashes = crashes
         self._now = now
+        self._events = Events() if events is None else events
 
     async def tell(
         self, account: str, collection_id: str, number: int, *, completion: str, skipped: bool = False
@@ -150,12 +154,17 @@ class Webhooks:
             "code": message.code,
         }
 
+    async def census(self) -> Census:
+        """Return how many messages are still to be sent."""
+        return await self._queue.census()
+
     async def forget(self, account: str, result_set_id: str) -> None:
         """Drop the message about a result set."""
         await self._queue.remove(account, result_set_id)
 
     async def work(self, job: Job) -> None:
         """Make one attempt; raises LeaseLost, StoreError. Cancelled, it gives the job back."""
+        about(account=job.account, collection=job.lane)
         try:
             await self._attempt(job, Message.of(job))
         except asyncio.CancelledError:
@@ -182,10 +191,23 @@ class Webhooks:
         sent = await self._post(
             collection.notification_webhook, secret, id=message.id, timestamp=int(self._now()), content=content
         )
+        self._told(job.account, message, sent)
         message = replace(message, attempts=message.attempts + 1)
         if sent.ok:
             return await self._end(job, message, states.SUCCESS, f"Sent, answered with {sent.status}.")
         return await self._failed(job, message, sent)
+
+    def _told(self, account: str, message: Message, sent: Sent) -> None:
+        called = WebhookCalled(
+            account=account,
+            collection_id=message.collection_id,
+            number=message.number,
+            ok=sent.ok,
+            code=sent.code,
+            status=sent.status,
+            seconds=sent.ms / 1000,
+        )
+        self._events.tell(called)
 
     async def _failed(self, job: Job, message: Message, sent: Sent) -> None:
         failures = message.failures + 1

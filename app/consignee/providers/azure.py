@@ -208,5 +208,11 @@ def block_list(blocks: Iterable[str]) -> Body:
 
 
 PROVIDER = Provider(
-    type="azure", label="Azure Blob Storage", fields=AzureFields, open=open_bucket, policy=policy, extra="azure"
+    type="azure",
+    label="Azure Blob Storage",
+    fields=AzureFields,
+    open=open_bucket,
+    policy=policy,
+    extra="azure",
+    modules=("azure.storage.blob",),
 )

@@ -71,7 +71,10 @@ Policy = Callable[[Draft], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Provider:
-    """One way to reach a bucket. `extra` names the optional packages that it needs; `aliases` are other accepted names."""
+    """One way to reach a bucket.
+
+    `extra` names the optional packages that it needs, and `modules` what is imported of them; `aliases` are other accepted names.
+    """
 
     type: str
     label: str
@@ -79,6 +82,7 @@ class Provider:
     open: Open
     policy: Policy | None = None
     extra: str | None = None
+    modules: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
     def path_prefix(self, draft: Draft) -> str:

@@ -1,9 +1,9 @@
 """The fields of a destination, described once: validation, redaction, `GET /destination-types` and forms follow from here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
@@ -11,6 +11,11 @@ from consignee import path_prefix
 from consignee.destination import Draft
 from consignee.egress import EndpointInvalid, Policy
 from consignee.secret import Secret
+
+if TYPE_CHECKING:
+    BoolField = fields.Field[bool]
+else:
+    BoolField = fields.Field  # marshmallow 3 has no generic fields
 
 _MESSAGES: Final[dict[str, Any]] = {
     "required": "is required",
@@ -59,7 +64,7 @@ class Text(fields.String):
             raise ValidationError(wrong)
 
 
-class Truth(fields.Field[bool]):
+class Truth(BoolField):
     """JSON's true and false, and what forms send for them: true, false, 1, 0 in any case."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
@@ -193,10 +198,13 @@ class DestinationFields(Schema):
         """The names of this type's own fields that may be shown."""
         return [name for name in self.fields if name not in ("name", "enabled", *self.secret_names)]
 
-    def draft(self, type: str, values: Mapping[str, Any]) -> Draft:  # noqa: A002
-        """Return the checked fields; raises marshmallow's ValidationError with every wrong field at once."""
+    def draft(self, type: str, values: Mapping[str, Any], *, without: Collection[str] = ()) -> Draft:  # noqa: A002
+        """Return the checked fields, of which those in `without` may be missing.
+
+        Raises marshmallow's ValidationError with every wrong field at once.
+        """
         replaced = {name for name, other in self.alternatives.items() if values.get(other) not in (None, "")}
-        loaded: dict[str, Any] = self.load(values, partial=replaced or None)
+        loaded: dict[str, Any] = self.load(values, partial=replaced.union(without) or None)
         if both := sorted(replaced & loaded.keys()):
             raise ValidationError({name: [f"must not be given beside {self.alternatives[name]}"] for name in both})
         return Draft(

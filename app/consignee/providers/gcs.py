@@ -162,5 +162,11 @@ BY_CODE: Final[Mapping[str, Meaning]] = {
 
 XML: Final = Dialect(by_code=BY_CODE, request_id_header="x-guploader-uploadid")
 PROVIDER = Provider(
-    type="gcs", label="Google Cloud Storage", fields=GcsFields, open=open_bucket, policy=policy, extra="gcs"
+    type="gcs",
+    label="Google Cloud Storage",
+    fields=GcsFields,
+    open=open_bucket,
+    policy=policy,
+    extra="gcs",
+    modules=("aiobotocore", "gcloud.aio.storage"),
 )

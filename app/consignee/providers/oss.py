@@ -210,5 +210,11 @@ class OssBucket(SignedBucket):
 
 
 PROVIDER = Provider(
-    type="oss", label="Alibaba Cloud OSS", fields=OssFields, open=open_bucket, policy=policy, extra="oss"
+    type="oss",
+    label="Alibaba Cloud OSS",
+    fields=OssFields,
+    open=open_bucket,
+    policy=policy,
+    extra="oss",
+    modules=("oss2",),
 )

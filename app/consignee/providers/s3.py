@@ -118,4 +118,12 @@ class AmazonBucket(S3Bucket):
         return not _MD5_OF_PARTS.fullmatch(made.etag) or made.etag == f"{joined}-{len(tags)}"
 
 
-PROVIDER = Provider(type="s3", label="Amazon S3", fields=S3Fields, open=open_bucket, policy=policy, extra="s3")
+PROVIDER = Provider(
+    type="s3",
+    label="Amazon S3",
+    fields=S3Fields,
+    open=open_bucket,
+    policy=policy,
+    extra="s3",
+    modules=("aiobotocore",),
+)

@@ -114,5 +114,6 @@ PROVIDER = Provider(
     open=open_bucket,
     policy=policy,
     extra="s3",
+    modules=("aiobotocore",),
     aliases=("s3_compatible",),
 )

@@ -31,8 +31,8 @@ class Signer:
 
     @classmethod
     async def load(cls, key_id: str, secret: Secret, *, extra: str) -> "Signer":
-        """Return a signer. Raises MissingExtra if what uploads in parts need is not installed."""
-        await require("botocore.auth", extra=extra)
+        """Return a signer. Raises MissingExtra if what uploads in parts need is not installed: a botocore alone is not enough."""
+        await require("aiobotocore", extra=extra)
         return cls(key_id, secret)
 
     def sign(self, method: str, url: str, *, region: str, headers: Mapping[str, str], payload: str) -> dict[str, str]:

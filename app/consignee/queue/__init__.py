@@ -44,6 +44,20 @@ class Change:
     due: float | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """How many unfinished jobs there are: `due` now, `under_way`, `scheduled` for later, or due in a lane at rest, `resting`.
+
+    `oldest` is since when the one has been due that waits the longest of those that are `due`; None if none does.
+    """
+
+    due: int = 0
+    under_way: int = 0
+    scheduled: int = 0
+    resting: int = 0
+    oldest: float | None = None
+
+
 class LeaseLost(ConsigneeError):
     """What the attempt has to say does not count: the job was claimed again, has an outcome, was changed, or is gone.
 
@@ -123,6 +137,10 @@ class Queue(abc.ABC):
     @abc.abstractmethod
     async def unfinished(self, account: str, *, prefix: str) -> bool:
         """Whether one of the jobs that `list` would return is due or leased; cheap, for no job is read."""
+
+    @abc.abstractmethod
+    async def census(self) -> Census:
+        """Return how many unfinished jobs there are; others get their turn while they are counted."""
 
     @abc.abstractmethod
     async def hold(self, account: str, lane: str, until: float | None) -> None:

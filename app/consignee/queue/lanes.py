@@ -7,11 +7,11 @@ turns out that it can give nothing more.
 import heapq
 import itertools
 import math
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consignee.queue import AT_ONCE, Job
 from consignee.queue.alarms import Alarms
+from consignee.queue.lane import Account, Lane, Waiting
 from consignee.queue.rotation import Rotation
 
 
@@ -24,88 +24,16 @@ class Chosen(NamedTuple):
     attempt: int
 
 
-@dataclass(eq=False)
-class _Waiting:
-    """What is known of one unfinished job. `came` is when it was heard of, `lease` the end of its lease."""
-
-    lane: "_Lane"
-    id: str
-    number: int
-    due: float
-    attempt: int
-    revision: int
-    came: float
-    lease: float | None = None
-    gone: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it is neither leased nor gone."""
-        return not self.gone and self.lease is None
-
-
-@dataclass(eq=False)
-class _Account:
-    """The lanes of one account; those that may have something to give take turns."""
-
-    name: str
-    lanes: dict[str, "_Lane"] = field(default_factory=dict)
-    ready: Rotation = field(default_factory=Rotation)
-    leased: int = 0
-
-
-@dataclass(eq=False)
-class _Lane:
-    """The jobs of one lane that are not leased: `ready` are those that can be given, `due` those whose time is to come.
-
-    `hold` is the time until which it rests, infinite if that takes a word; `probe` the one job that it gave after that.
-    """
-
-    account: _Account
-    name: str
-    due: list[tuple[float, int, _Waiting]] = field(default_factory=list)
-    ready: list[tuple[float, int, _Waiting]] = field(default_factory=list)
-    jobs: int = 0
-    leased: int = 0
-    hold: float | None = None
-    probe: _Waiting | None = None
-
-    def time(self) -> float | None:
-        """Return from when on there is something to give, as far as time goes; None if that takes other news."""
-        for jobs in (self.ready, self.due):
-            while jobs and not jobs[0][2].is_waiting:
-                heapq.heappop(jobs)
-        if self.hold == math.inf or not (self.ready or self.due):
-            return None
-        return max(AT_ONCE if self.ready else self.due[0][0], self.hold or AT_ONCE)
-
-    def put(self, waiting: _Waiting) -> None:
-        """Take in a job; what is due at once keeps its place behind what came, or became due, before it."""
-        if waiting.due == AT_ONCE:
-            heapq.heappush(self.ready, (waiting.came, waiting.number, waiting))
-        else:
-            heapq.heappush(self.due, (waiting.due, waiting.number, waiting))
-
-    def ripen(self, now: float) -> None:
-        """Note whose time has come; a clock that is set back does not change that."""
-        while self.due and self.due[0][0] <= now:
-            heapq.heappush(self.ready, heapq.heappop(self.due))
-
-    def has_room(self, each: int) -> bool:
-        """Whether one more may be leased."""
-        return self.leased < (each if self.hold is None else 1)
-
-
 class Lanes:
     """Unfinished jobs; of one account at most `of_account` are leased. `now` is the time of dues, `ticks` that of leases."""
 
     def __init__(self, *, of_account: int | None = None) -> None:
         self._of_account = math.inf if of_account is None else of_account
-        self._jobs: dict[tuple[str, str], _Waiting] = {}
-        self._accounts: dict[str, _Account] = {}
+        self._jobs: dict[tuple[str, str], Waiting] = {}
+        self._accounts: dict[str, Account] = {}
         self._ready = Rotation()
-        self._leases: Alarms[_Waiting] = Alarms()
-        self._alarms: Alarms[_Lane] = Alarms()
+        self._leases: Alarms[Waiting] = Alarms()
+        self._alarms: Alarms[Lane] = Alarms()
         self._numbers = itertools.count()
         self._each = 0
 
@@ -132,6 +60,10 @@ class Lanes:
             waiting.lane.jobs -= 1
             self._end_lease(waiting, told=told)
             self._tidy(waiting.lane)
+
+    def jobs(self) -> list[Waiting]:
+        """Return all of them: quickly, however many there are."""
+        return [*self._jobs.values()]
 
     def __contains__(self, place: tuple[str, str]) -> bool:
         """Whether the job with that account and id is unfinished."""
@@ -208,18 +140,18 @@ class Lanes:
     def _add(self, job: Job, due: float, revision: int, now: float) -> None:
         lane = self._lane(job.account, job.lane)
         lane.jobs += 1
-        waiting = _Waiting(lane, job.id, next(self._numbers), due, job.attempt, revision, now)
+        waiting = Waiting(lane, job.id, next(self._numbers), due, job.attempt, revision, now)
         self._jobs[job.account, job.id] = waiting
         if job.lease is None:
             self._queue(waiting)
         else:
             self._set_lease(waiting, job.lease)
 
-    def _lane(self, account: str, name: str) -> _Lane:
-        owner = self._accounts.setdefault(account, _Account(account))
-        return owner.lanes.setdefault(name, _Lane(owner, name))
+    def _lane(self, account: str, name: str) -> Lane:
+        owner = self._accounts.setdefault(account, Account(account))
+        return owner.lanes.setdefault(name, Lane(owner, name))
 
-    def _tidy(self, lane: _Lane) -> None:
+    def _tidy(self, lane: Lane) -> None:
         """Forget a lane of which there is nothing to know, and an account without lanes."""
         if lane.jobs or lane.hold is not None:
             return
@@ -229,11 +161,11 @@ class Lanes:
         if not lane.account.lanes:
             del self._accounts[lane.account.name]
 
-    def _queue(self, waiting: _Waiting) -> None:
+    def _queue(self, waiting: Waiting) -> None:
         waiting.lane.put(waiting)
         self._arm(waiting.lane)
 
-    def _take(self, lane: _Lane, until: float) -> Chosen:
+    def _take(self, lane: Lane, until: float) -> Chosen:
         _, _, waiting = heapq.heappop(lane.ready)
         if lane.hold is not None:
             lane.probe = waiting
@@ -241,13 +173,13 @@ class Lanes:
         self._set_lease(waiting, until)
         return Chosen(lane.account.name, waiting.id, waiting.revision, waiting.attempt)
 
-    def _set_lease(self, waiting: _Waiting, until: float) -> None:
+    def _set_lease(self, waiting: Waiting, until: float) -> None:
         if waiting.lease is None:
             self._count(waiting.lane, 1)
         waiting.lease = until
         self._leases.set(waiting, until)
 
-    def _end_lease(self, waiting: _Waiting, *, told: bool = False) -> None:
+    def _end_lease(self, waiting: Waiting, *, told: bool = False) -> None:
         if waiting.lease is None:
             return
         lane, waiting.lease = waiting.lane, None
@@ -258,7 +190,7 @@ class Lanes:
         self._count(lane, -1)
         self._arm(lane)
 
-    def _count(self, lane: _Lane, change: int) -> None:
+    def _count(self, lane: Lane, change: int) -> None:
         lane.leased += change
         lane.account.leased += change
         if lane.name in lane.account.ready:
@@ -266,7 +198,7 @@ class Lanes:
         if lane.account.ready.first() is not None:  # also of one that had all that it may have
             self._ready.put(lane.account.name, lane.account.leased)
 
-    def _next_lane(self) -> _Lane | None:
+    def _next_lane(self) -> Lane | None:
         while (name := self._ready.first()) is not None:
             account = self._accounts[name]
             lane = account.ready.first()
@@ -275,18 +207,18 @@ class Lanes:
             self._ready.drop(name)  # until one of its leases ends
         return None
 
-    def _arm(self, lane: _Lane) -> None:
+    def _arm(self, lane: Lane) -> None:
         """See to it that the lane is looked at when it has something to give."""
         if lane.name not in lane.account.ready and (time := lane.time()) is not None:
             alarm = self._alarms.get(lane)
             if alarm is None or time < alarm:
                 self._alarms.set(lane, time)
 
-    def _wake(self, lane: _Lane) -> None:
+    def _wake(self, lane: Lane) -> None:
         lane.account.ready.put(lane.name, lane.leased)
         self._ready.put(lane.account.name, lane.account.leased)
 
-    def _park(self, lane: _Lane) -> None:
+    def _park(self, lane: Lane) -> None:
         lane.account.ready.drop(lane.name)
         if lane.account.ready.first() is None:
             self._ready.drop(lane.account.name)

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from consignee.errors import Conflict, StoreError
-from consignee.queue import AT_ONCE, Change, Data, Job, LeaseLost, Queue
+from consignee.queue import AT_ONCE, Census, Change, Data, Job, LeaseLost, Queue
+from consignee.queue.census import census
 from consignee.queue.lanes import Chosen, Lanes
 from consignee.store import Document, Store
 
@@ -158,6 +159,9 @@ class StoredQueue(Queue):
 
     async def unfinished(self, account: str, *, prefix: str) -> bool:
         return any((account, id_) in self._lanes for id_ in await self.ids(account, prefix=prefix))
+
+    async def census(self) -> Census:
+        return await census(self._lanes.jobs(), now=self._now())
 
     async def hold(self, account: str, lane: str, until: float | None) -> None:
         self._lanes.hold(account, lane, until)

@@ -1,7 +1,7 @@
 """Store: durable documents by kind, account and id. The contract that every store keeps.
 
-A document is a JSON object with a revision, which starts at 1 and grows by 1 with each save. What `tests/store/contract.py`
-checks holds for every implementation.
+A document is a JSON object with a revision, which starts at 1 and grows by 1 with each save. What
+`consignee.testing.StoreContract` checks holds for every implementation.
 """
 
 import abc
@@ -47,6 +47,14 @@ class Document:
             return fields[name]
 
 
+@dataclass(frozen=True)
+class Size:
+    """How many documents of a kind there are, and how many bytes their newest revisions take."""
+
+    documents: int
+    bytes: int
+
+
 class Store(abc.ABC):
     """Durable documents.
 
@@ -67,6 +75,15 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def writable(self) -> bool:
         """Whether a save can work at all now: open, and no earlier disk failure made it read-only."""
+
+    @property
+    def commits(self) -> int:
+        """How many writes were made durable since the opening, or failed; 0 where nobody counts them."""
+        return 0
+
+    def sizes(self) -> "dict[str, Size]":
+        """Return how much there is of each kind; cheap. Empty where nobody counts it."""
+        return {}
 
     @abc.abstractmethod
     def kinds(self) -> list[str]:

@@ -58,6 +58,7 @@ class Index:
         self._versions: dict[str, int] = {}
         self._version_of_others = self._changes = 0
         self.live_bytes = 0
+        self.live_documents = 0
 
     def accounts(self) -> list[str]:
         """Return the accounts that have documents, sorted."""
@@ -135,6 +136,8 @@ class Index:
             lines = self._accounts[account] = {}
         if (before := lines.get(id)) is not None:
             self.live_bytes -= len(before)
+        else:
+            self.live_documents += 1
         lines[id] = line
         self.live_bytes += len(line)
         if "." in id:
@@ -147,6 +150,7 @@ class Index:
         lines = self._accounts.get(account, {})
         if (before := lines.pop(id, None)) is not None:
             self.live_bytes -= len(before)
+            self.live_documents -= 1
         if not lines:
             self._accounts.pop(account, None)
         for head in _heads(id):

@@ -2,7 +2,7 @@
 
 import abc
 
-from consignee.store import Document, Store
+from consignee.store import Document, Size, Store
 from consignee.store.index import Index
 
 
@@ -17,6 +17,9 @@ class IndexedStore(Store):
 
     def kinds(self) -> list[str]:
         return sorted(self._indexes)
+
+    def sizes(self) -> dict[str, Size]:
+        return {kind: Size(one.live_documents, one.live_bytes) for kind, one in self._indexes.items()}
 
     async def accounts(self, kind: str) -> list[str]:
         return self._index(kind).accounts()

@@ -34,6 +34,11 @@ class Places:
         self._taken = 0
         self._of_account: Counter[str] = Counter()
 
+    @property
+    def in_use(self) -> tuple[int, int]:
+        """How many are taken, and how many there are."""
+        return self._taken, self._most
+
     def place(self) -> "Place":
         """Return a place, to be held; entering it raises Busy if there is none."""
         return Place(self)
@@ -128,6 +133,10 @@ class Admission:
         if handler in self._exempt:
             return None
         return self._long_places if handler in self._long else self._quick_places
+
+    def in_use(self) -> dict[str, tuple[int, int]]:
+        """Return how many places are taken, and how many there are, of each kind."""
+        return {"requests": self._quick_places.in_use, "streams": self._long_places.in_use}
 
     async def known(self, request: web.Request, account: str) -> None:
         """Let in a request of an account, once, when it is its turn; raises RateLimited or Busy."""

@@ -9,9 +9,11 @@ from multidict import istr
 
 from consignee.accounts import Accounts
 from consignee.errors import InvalidRequest
+from consignee.subject import about
 from consignee.web.bodies import read_query
 from consignee.web.errors import BadRequest, Refused
 from consignee.web.keys import ADMISSION, AUTHENTICATE, Authenticate
+from consignee.web.sessions import Sessions
 
 X_API_KEY: Final = istr("X-API-Key")
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -33,16 +35,17 @@ async def account_of(request: web.Request) -> str:
     if not account:
         admission.unknown(request)
         raise BadRequest("unauthorized", "The API key is missing or unknown.")
+    about(account=account)
     await admission.known(request, account)
     return account
 
 
-def by_api_key(accounts: Accounts) -> Authenticate:
-    """Return the default way: `api_key` on the query string, or a header."""
+def by_api_key(accounts: Accounts, sessions: Sessions) -> Authenticate:
+    """Return the default way: `api_key` on the query string, or a header. A key of the console's sessions is one too."""
 
     async def authenticate(request: web.Request) -> str | None:
         key = _api_key(request)
-        return await accounts.authenticate(key) if key else None
+        return (sessions.account_of(key) or await accounts.authenticate(key)) if key else None
 
     return authenticate
 

@@ -47,6 +47,7 @@ class Connections:
     """
 
     def __init__(self, most: int, *, per_address: int) -> None:
+        self.most = most
         self._per_address = per_address
         self._all = _Crowd(most)
         self._of_address: dict[str, _Crowd] = {}

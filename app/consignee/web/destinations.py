@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 
@@ -16,9 +16,8 @@ from consignee.web.bodies import read_fields, read_ids, read_time
 from consignee.web.idempotency import once
 from consignee.web.keys import ANSWERS, DESTINATIONS
 from consignee.web.queries import read_listing
+from consignee.web.steps import NDJSON, answer_test, wants_lines
 from consignee.web.streams import finish, write
-
-NDJSON: Final = "application/x-ndjson"
 
 
 async def create(request: web.Request) -> web.Response:
@@ -62,20 +61,18 @@ async def delete(request: web.Request) -> web.Response:
     return answers.success(message="1 Destination deleted")
 
 
-async def test(request: web.Request) -> web.Response:
+async def test(request: web.Request) -> web.StreamResponse:
     """POST /destinations/test"""
     account = await account_of(request)
-    report = await request.app[DESTINATIONS].test(account, await read_fields(request))
-    return answers.success({"connectivity": report.to_json()})
+    fields = await read_fields(request)
+    return await answer_test(request, partial(request.app[DESTINATIONS].test, account, fields))
 
 
-async def test_saved(request: web.Request) -> web.Response:
+async def test_saved(request: web.Request) -> web.StreamResponse:
     """POST /destinations/{id}/test"""
-    account = await account_of(request)
-    await read_fields(request, required=False)
-    report = await request.app[DESTINATIONS].test_saved(account, request.match_info["id"])
-    report.require_ok()
-    return answers.success({"connectivity": report.to_json()})
+    account, destinations = await account_of(request), request.app[DESTINATIONS]
+    fields = await read_fields(request, required=False)
+    return await answer_test(request, partial(destinations.test_changed, account, request.match_info["id"], fields))
 
 
 async def resend(request: web.Request) -> web.Response:
@@ -96,13 +93,20 @@ async def policy(request: web.Request) -> web.Response:
     return answers.success({"policy": destinations.catalog.policy(destination)})
 
 
+async def policy_for(request: web.Request) -> web.Response:
+    """POST /destinations/policy"""
+    await account_of(request)
+    fields = await read_fields(request)
+    return answers.success({"policy": request.app[DESTINATIONS].catalog.policy_for(fields)})
+
+
 async def verify(request: web.Request) -> web.StreamResponse:
     """POST /destinations/verify"""
     account = await account_of(request)
     ids = read_ids(await read_fields(request, required=False), "ids")
     outcomes = request.app[DESTINATIONS].verify(account, ids)
     async with aclosing(outcomes):
-        if NDJSON in request.headers.get("Accept", ""):
+        if wants_lines(request):
             return await _stream(request, outcomes)
         return answers.success({"results": [_result(*outcome) async for outcome in outcomes]})
 

@@ -1,8 +1,8 @@
 """From a request straight to its handler, where its path can be read in one way alone; all others go through aiohttp's router."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from aiohttp.hdrs import EXPECT
@@ -11,7 +11,8 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from consignee.web.admission import admit
 from consignee.web.errors import envelope
-from consignee.web.routes import ROUTES
+from consignee.web.keys import METER
+from consignee.web.routes import PAGES, ROUTES
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _ID: Final = "/{id}"
@@ -31,9 +32,10 @@ class Dispatch:
         self._app = app
         self._otherwise = otherwise
         self._ways: dict[tuple[str, str], Way] = {}
-        ways = [_way(route) for route in app.router.routes()]
+        ours = [*([app[METER].measure] if METER in app else ()), envelope, admit]
+        ways = [_way(route, ours) for route in app.router.routes()]
         # What somebody else has added may be in the way of ours, or be found by other rules.
-        if [*app.middlewares] == [envelope, admit] and [way for way, _ in ways] == [route[:2] for route in ROUTES]:
+        if [*app.middlewares] == ours and [way for way, _ in ways] == [route[:2] for route in (*ROUTES, *PAGES)]:
             self._ways = dict(ways)
 
     def __call__(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
@@ -64,6 +66,8 @@ class Dispatch:
         return way.handler
 
 
-def _way(route: web.AbstractRoute) -> tuple[tuple[str, str], Way]:
-    handler = partial(envelope, handler=partial(admit, handler=route.handler))
+def _way(route: web.AbstractRoute, middlewares: Sequence[Callable[..., Any]]) -> tuple[tuple[str, str], Way]:
+    handler: Handler = route.handler
+    for middleware in reversed(middlewares):
+        handler = partial(middleware, handler=handler)
     return (route.method, route.resource.canonical if route.resource else ""), Way(route, handler)

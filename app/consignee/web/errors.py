@@ -9,11 +9,14 @@ from aiohttp import web
 from consignee.errors import (
     ConsigneeError,
     InvalidRequest,
+    MissingExtra,
     RateLimited,
     StoreFull,
     VerificationFailed,
 )
+from consignee.subject import SUBJECT
 from consignee.web import answers
+from consignee.web.concerns import concerns
 from consignee.web.keys import BEGUN, QUOTA, TRACE_ID
 from consignee.web.streams import cut_off
 
@@ -48,6 +51,11 @@ _HOSTS: Final[Mapping[int, str]] = {
 }
 """The codes of what the application around this one refuses; others are `invalid_request`, and from 500 `unavailable`."""
 
+UNAVAILABLE: Final = "The service can't do this at the moment; nothing was changed."
+MISSING: Final = (
+    "The service can't reach destinations of this type yet; nothing was changed. Its operator has to run: "
+    "pip install 'consignee[{}]'"
+)
 FULL: Final = "There is no room left on the service's disk; nothing was changed. Reading and deleting still work."
 
 _OF_BODY: Final = frozenset({"Content-Type", "Content-Length"})
@@ -80,7 +88,8 @@ class Refused(Exception):
 @web.middleware
 async def envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer whatever a handler raises as JSON, and never with more than it may say; one that has begun is cut off."""
-    request[TRACE_ID] = answers.new_trace_id()
+    request[TRACE_ID] = id_ = answers.new_trace_id()
+    SUBJECT.set({"request": id_})
     try:
         return await handler(request)
     except Exception as error:  # noqa: BLE001 - the last resort; it is logged
@@ -99,13 +108,13 @@ def _answered(error: Exception, request: web.Request) -> web.Response:
 
 def _broken_off(error: Exception, request: web.Request, begun: web.StreamResponse) -> web.StreamResponse:
     """No second answer may follow the beginning of the first one."""
-    trace_id = {"trace_id": request[TRACE_ID]}
+    ids = concerns(request)
     if isinstance(error, ConnectionError):
-        log.debug("a client went away before the end of its answer", extra=trace_id)
+        log.debug("a client went away before the end of its answer", extra=ids)
     elif isinstance(error, ConsigneeError):
-        log.error("an answer was cut off: %s", error, extra=trace_id)
+        log.error("an answer was cut off: %s", error, extra=ids)
     else:
-        log.error("an answer was cut off by an internal error", exc_info=error, extra=trace_id)
+        log.error("an answer was cut off by an internal error", exc_info=error, extra=ids)
     cut_off(request)
     return begun
 
@@ -120,12 +129,19 @@ def answer(error: ConsigneeError, request: web.Request) -> web.Response:
     if isinstance(error, Busy):
         return _closing(unavailable(str(error), retry_after=SOON), request)
     if error.code == "unavailable":
-        log.error("%s", error, extra={"trace_id": request[TRACE_ID]})
-        return unavailable(FULL) if isinstance(error, StoreFull) else unavailable()
+        log.error("%s", error, extra=concerns(request))
+        return unavailable(_told(error))
     response = answers.failure(
         STATUS[error.code], error.code, str(error), content=_errors(error), retry_after=_retry_after(error, request)
     )
     return _closing(response, request)
+
+
+def _told(error: ConsigneeError) -> str:
+    """Return what may be said of the reason why something is unavailable."""
+    if isinstance(error, MissingExtra):
+        return MISSING.format(error.extra)
+    return FULL if isinstance(error, StoreFull) else UNAVAILABLE
 
 
 def _closing(response: web.Response, request: web.Request) -> web.Response:
@@ -171,13 +187,11 @@ def _from_host(error: web.HTTPException) -> web.Response:
 def internal(error: BaseException, request: web.BaseRequest) -> web.Response:
     """Return the answer to a fault of our own: it says nothing of the inside."""
     trace_id = request.get(TRACE_ID, "")
-    log.error("internal error", exc_info=error, extra={"trace_id": trace_id})
+    log.error("internal error", exc_info=error, extra=concerns(request))
     message = "An internal error; the operator finds it in the log under the request's id."
     return answers.failure(500, "internal_error", message, info={"trace_id": trace_id})
 
 
-def unavailable(
-    message: str = "The service can't do this at the moment; nothing was changed.", *, retry_after: int = RETRY_AFTER
-) -> web.Response:
+def unavailable(message: str = UNAVAILABLE, *, retry_after: int = RETRY_AFTER) -> web.Response:
     """Return the answer when the store can't take it, there is too much to do, or the service is stopping."""
     return answers.failure(503, "unavailable", message, retry_after=retry_after)

@@ -13,9 +13,12 @@ from consignee.rotation import Rotation
 from consignee.service import Destinations
 from consignee.settings import Settings
 from consignee.web.followed import Followed
+from consignee.web.sessions import Sessions
 
 if TYPE_CHECKING:
+    from consignee.metrics import Metrics
     from consignee.web.admission import Admission, Place
+    from consignee.web.metrics import Meter
     from consignee.web.shown import Answers
 
 Authenticate = Callable[[web.Request], Awaitable[str | None]]
@@ -33,10 +36,15 @@ DRAINING = web.AppKey("DRAINING", asyncio.Event)
 PATIENCE = web.AppKey("PATIENCE", float)
 """Seconds that a client gets to take a piece of an answer."""
 FOLLOWED = web.AppKey("FOLLOWED", Followed)
+SESSIONS = web.AppKey("SESSIONS", Sessions)
+"""Of the console."""
 
 ANSWERS: "web.AppKey[Answers]" = web.AppKey("ANSWERS")
 """Those about destinations."""
 ADMISSION: "web.AppKey[Admission]" = web.AppKey("ADMISSION")
+METRICS: "web.AppKey[Metrics]" = web.AppKey("METRICS")
+"""What is counted and measured, if that is enabled and the extra `metrics` is installed."""
+METER: "web.AppKey[Meter]" = web.AppKey("METER")
 
 QUERY: web.RequestKey[dict[str, list[str]]] = web.RequestKey("QUERY")
 """The parameters of the query string, once they were read."""

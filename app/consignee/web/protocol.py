@@ -16,6 +16,7 @@ from consignee.web.admission import network_of
 from consignee.web.connections import Connections, Refusals
 from consignee.web.errors import SOON, internal, unavailable
 from consignee.web.framing import problem
+from consignee.web.keys import TRACE_ID
 
 log = logging.getLogger(__name__)
 
@@ -190,12 +191,15 @@ class Connection(web.RequestHandler):
         """Answer what never reached the application; what was sent is not echoed, for it may hold a key."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way already")
+        if TRACE_ID not in request:
+            request[TRACE_ID] = answers.new_trace_id()
         if status == 400:
-            log.debug("malformed request from %s: %s", request.remote, type(exc).__name__)
+            kind, ids = type(exc).__name__, {"request": request[TRACE_ID]}
+            log.debug("malformed request from %s: %s", request.remote, kind, extra=ids)
             response = answers.failure(400, "invalid_request", _told(exc))
         else:
             response = internal(exc or RuntimeError(), request)
-        answers.dress(response, answers.new_trace_id())
+        answers.dress(response, request[TRACE_ID])
         response.headers["Connection"] = "close"
         response.force_close()
         return response

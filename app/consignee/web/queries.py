@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate
@@ -15,6 +15,11 @@ from consignee.errors import InvalidRequest
 from consignee.listing import DIRECTIONS, LARGEST_PAGE, PAGE_SIZE, SORTS, Listing
 from consignee.providers.fields import Truth
 from consignee.web.bodies import read_query
+
+if TYPE_CHECKING:
+    PlaceField = fields.Field[tuple[str, str]]
+else:
+    PlaceField = fields.Field  # marshmallow 3 has no generic fields
 
 _LARGEST = 10**9
 _LONGEST_KEPT: Final = 200
@@ -36,7 +41,7 @@ def _whole(most: int, default: int) -> fields.Integer:
     return _Digits(load_default=default, validate=within, error_messages={"invalid": problem})
 
 
-class Cursor(fields.Field[tuple[str, str]]):
+class Cursor(PlaceField):
     """Where a list goes on: behind what was created then and has that id. To the customer it is any text."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from consignee.web import collections, deliveries, destinations, results, service
+from consignee.web import collections, console, deliveries, destinations, metrics, reference, results, service
 from consignee.web.bodies import ask_for_body
 from consignee.web.downloads import download
 from consignee.web.events import events
@@ -17,6 +17,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/destinations", destinations.list_all),
     ("POST", "/destinations/test", destinations.test),
     ("POST", "/destinations/verify", destinations.verify),
+    ("POST", "/destinations/policy", destinations.policy_for),
     ("GET", "/destinations/{id}", destinations.get),
     ("PUT", "/destinations/{id}", destinations.update),
     ("DELETE", "/destinations/{id}", destinations.delete),
@@ -40,14 +41,24 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/deliveries/{id}", deliveries.get),
     ("GET", "/destination-types", service.destination_types),
     ("GET", "/account", service.account),
+    ("GET", "/openapi.json", reference.openapi),
     ("GET", "/healthz", service.healthz),
     ("HEAD", "/healthz", service.healthz),
     ("GET", "/readyz", service.readyz),
     ("HEAD", "/readyz", service.readyz),
+    ("GET", "/metrics", metrics.scrape),
+    ("POST", "/console/login", console.login),
 )
+PAGES: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/console", console.front),
+    ("GET", "/console/{page}", console.file),
+    ("GET", "/docs", reference.front),
+    ("GET", "/docs/{page}", reference.file),
+)
+"""What is for browsers, and no part of the API. A page may be nameless: the first one of its folder."""
 
 
-EXEMPT: Final = (service.healthz, service.readyz)
+EXEMPT: Final = (service.healthz, service.readyz, metrics.scrape)
 """What is answered however much there is to do."""
 LONG: Final = (results.create, download, events, destinations.verify)
 """What takes long by nature."""
@@ -55,8 +66,8 @@ LONG: Final = (results.create, download, events, destinations.verify)
 
 def add_routes(app: web.Application) -> None:
     """Add every route to an application."""
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *PAGES):
         expect = no_expectation if handler is results.create else ask_for_body
         # By default a parameter holds no braces, but the name of a file may.
-        pattern = path.replace("{name}", "{name:[^/]+}")
+        pattern = path.replace("{name}", "{name:[^/]+}").replace("{page}", "{page:[^/]*}")
         app.router.add_route(method, pattern, handler, expect_handler=expect)

@@ -10,14 +10,14 @@ from aiohttp import web
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
 from consignee.errors import SettingsError
-from consignee.log import AccessLogger
 from consignee.settings import LimitsSettings, Settings
 from consignee.web import answers, create_app
+from consignee.web.concerns import AccessLogger
 from consignee.web.connections import Connections, allow_files
 from consignee.web.control import control
 from consignee.web.dispatch import Dispatch
 from consignee.web.errors import from_http
-from consignee.web.keys import DESTINATIONS, DRAINING, SETTINGS
+from consignee.web.keys import DESTINATIONS, DRAINING, METER, SETTINGS
 from consignee.web.protocol import Connection, Terms
 from consignee.web.streams import PATIENCE_SECONDS
 
@@ -45,6 +45,8 @@ class Runner(web.AppRunner):
         server = await super()._make_server()
         self._front = _Front(Dispatch(self.app, otherwise=server.request_handler))
         given = {**server._kwargs, **_limits(self.app[SETTINGS].limits)}
+        if METER in self.app:
+            self.app[METER].connections = given["terms"].connections
         return _Server(self._front, request_factory=server.request_factory, **given)
 
     async def drain(self, seconds: float) -> None:

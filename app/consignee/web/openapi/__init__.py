@@ -1,12 +1,17 @@
-"""The OpenAPI document of the HTTP API, made from the routes, the schemas and the table of errors.
+"""The OpenAPI document of the HTTP API, made by apispec from the routes, the schemas and the table of errors.
 
-https://spec.openapis.org/oas/v3.1.1.html
+`python -m consignee.web.openapi` writes it to where it is served from, which is done whenever the package is built; a running
+service imports nothing of this. https://spec.openapis.org/oas/v3.1.1.html
 """
 
 import inspect
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 import consignee
 from consignee import errors
@@ -22,6 +27,19 @@ from consignee.web.routes import ROUTES
 from consignee.web.uploads import MULTIPART
 
 VERSION: Final = "3.1.1"
+_INFO: Final = {
+    "license": {"name": "MIT", "identifier": "MIT"},
+    "description": "The routes of this version, with the destination types that it brings. Paths are relative to where this "
+    "document is served. A service may have other types, which GET /destination-types lists, and an application that "
+    "embeds it may ask for a login of its own in place of an API key.",
+}
+_TAGS: Final[Mapping[str, str]] = {
+    "destination": "destinations",
+    "destinations": "destinations",
+    "destination-types": "destinations",
+    "collections": "collections",
+    "deliveries": "deliveries",
+}
 _MEANING: Final[Mapping[int, str]] = {
     200: "It was done",
     206: "A part of the file",
@@ -39,55 +57,54 @@ _MEANING: Final[Mapping[int, str]] = {
     503: "Not at the moment: come back after the seconds in Retry-After",
 }
 _SINGLE: Final = [[code] for code, status in STATUS.items() if status != 400]
+_KEYS: Final[Mapping[str, Any]] = {
+    "query": {"type": "apiKey", "in": "query", "name": "api_key"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+_RETRY: Final = "Retry-After"
 _HEADERS: Final = ("X-Trace-ID", "Cache-Control", "X-Content-Type-Options")
 _FILE: Final[Shape] = {"type": "string", "format": "binary", "contentMediaType": BYTES}
 
 
 def document(providers: Iterable[Provider]) -> dict[str, Any]:
     """Return the document of an API that has these destination types."""
-    types = list(providers)
-    paths: dict[str, dict[str, Any]] = defaultdict(dict)
+    plugin = MarshmallowPlugin()
+    options = {"info": {**_INFO}, "servers": [{"url": "."}], "security": [{name: []} for name in _KEYS]}
+    spec = APISpec("consignee", consignee.__version__, VERSION, [plugin], **options)
+    for name, shape in _schemas(list(providers), fields.teach(plugin)).items():
+        spec.components.schema(name, shape)
+    _add_common(spec)
     for method, path, _ in ROUTES:
-        paths[path][method.lower()] = _operation(method, path, OPERATIONS[method, path])
-    return {
-        "openapi": VERSION,
-        "info": {
-            "title": "consignee",
-            "version": consignee.__version__,
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "security": [{name: []} for name in _KEYS],
-        "paths": dict(paths),
-        "components": {
-            "schemas": _schemas(types),
-            "responses": _single(),
-            "headers": _headers(),
-            "securitySchemes": _KEYS,
-        },
-    }
+        spec.path(path, operations={method.lower(): _operation(method, path, OPERATIONS[method, path])})
+    found = spec.to_dict()
+    return {name: found[name] for name in ("openapi", *options, "paths", "components")}
 
 
-_KEYS: Final[Mapping[str, Any]] = {
-    "query": {"type": "apiKey", "in": "query", "name": "api_key"},
-    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "bearer": {"type": "http", "scheme": "bearer"},
-}
+def _add_common(spec: APISpec) -> None:
+    """What operations refer to, beside the schemas."""
+    for (code,) in _SINGLE:
+        spec.components.response(code, _response(STATUS[code], "", {JSON: {"schema": _failure([code])}}))
+    for name in _HEADERS:
+        spec.components.header(name, {"required": True, "schema": shapes.TEXT})
+    spec.components.header(_RETRY, {"description": "in seconds", "required": True, "schema": shapes.COUNT})
+    for name, scheme in _KEYS.items():
+        spec.components.security_scheme(name, scheme)
 
 
-def _schemas(types: Sequence[Provider]) -> dict[str, Shape]:
-    collection = CollectionFields(Policy())
+def _schemas(types: Sequence[Provider], converter: OpenAPIConverter) -> dict[str, Shape]:
     return {
         **shapes.SHAPES,
         **{f"{one.type}Destination": shapes.destination(one) for one in types},
-        **{f"{one.type}New": fields.destination(one, partial=False) for one in types},
-        **{f"{one.type}Changes": fields.destination(one, partial=True) for one in types},
-        "sameTypeChanges": fields.untyped(types),
+        **{f"{one.type}New": fields.destination(converter, one, partial=False) for one in types},
+        **{f"{one.type}Changes": fields.destination(converter, one, partial=True) for one in types},
+        "sameTypeChanges": fields.untyped(converter, types),
         "Destination": _one_of(types, "Destination"),
         "NewDestination": _one_of(types, "New"),
         "DestinationChanges": _one_of(types, "Changes", "sameTypeChanges"),
         "Problem": _problem(),
-        "NewCollection": fields.collection(collection, partial=False),
-        "CollectionChanges": fields.collection(collection, partial=True),
+        "NewCollection": fields.body(converter, CollectionFields(Policy()), partial=False),
+        "CollectionChanges": fields.body(converter, CollectionFields(Policy()), partial=True),
         "Files": {
             "type": "object",
             "description": "Each part with a filename is a file, whatever the field's name.",
@@ -106,17 +123,12 @@ def _one_of(types: Sequence[Provider], suffix: str, *others: str) -> Shape:
     return {"oneOf": chosen, "discriminator": {"propertyName": "type", "mapping": mapping}}
 
 
-def _headers() -> dict[str, Any]:
-    always = {name: {"required": True, "schema": shapes.TEXT} for name in _HEADERS}
-    return {**always, "Retry-After": {"description": "in seconds", "required": True, "schema": shapes.COUNT}}
-
-
 def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
     words = [part.strip("{}") for part in path.split("/") if part]
     made: dict[str, Any] = {
         "operationId": "_".join([method.lower(), *words]).replace("-", "_"),
         "summary": operation.summary,
-        "tags": [words[0]],
+        "tags": [_TAGS.get(words[0], "service")],
         "parameters": _parameters(path, operation),
         "responses": _responses(method, path, operation),
     }
@@ -128,7 +140,7 @@ def _operation(method: str, path: str, operation: Operation) -> dict[str, Any]:
 
 
 def _parameters(path: str, operation: Operation) -> list[dict[str, Any]]:
-    query = fields.parameters(operation.query()) if operation.query else []
+    query = [{"in": "query", "schema": operation.query}] if operation.query else []
     headers = [
         {"name": name, "in": "header", "description": does, "schema": shapes.TEXT}
         for name, does in operation.headers.items()
@@ -144,8 +156,8 @@ def _content(operation: Operation) -> dict[str, Any]:
     return {JSON: {"schema": operation.body}, FORM: {"schema": operation.body, "encoding": lists}}
 
 
-def _responses(method: str, path: str, operation: Operation) -> dict[str, Any]:
-    found = {200: _response(200, method, {**_success(operation), **_others(operation)})}
+def _responses(method: str, path: str, operation: Operation) -> dict[int, Any]:
+    found: dict[int, Any] = {200: _response(200, method, {**_success(operation), **_others(operation)})}
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in codes_of(method, path, operation):
         by_status[STATUS[code]].append(code)
@@ -154,27 +166,20 @@ def _responses(method: str, path: str, operation: Operation) -> dict[str, Any]:
         by_status[416] = ["invalid_request"]
     for status, codes in sorted(by_status.items()):
         found[status] = _failures(status, method, codes, tests=operation.tests and status == 400)
-    return {str(status): response for status, response in found.items()}
+    return found
 
 
-def _failures(status: int, method: str, codes: Sequence[str], *, tests: bool) -> dict[str, Any]:
+def _failures(status: int, method: str, codes: Sequence[str], *, tests: bool) -> dict[str, Any] | str:
     """A status that has one code alone is the same everywhere."""
     if method != "HEAD" and [*codes] in _SINGLE and STATUS[codes[0]] == status:
-        return {"$ref": f"#/components/responses/{codes[0]}"}
+        return codes[0]
     failures = [_failure(codes)] + ([ref("Problem")] if tests else [])
     return _response(status, method, {JSON: {"schema": {"anyOf": failures}}})
 
 
-def _single() -> dict[str, Any]:
-    return {code: _response(STATUS[code], "", {JSON: {"schema": _failure([code])}}) for (code,) in _SINGLE}
-
-
 def _response(status: int, method: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    headers = [*_HEADERS, *(["Retry-After"] if status in (429, 503) else [])]
-    found = {
-        "description": _MEANING[status],
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
-    }
+    headers = [*_HEADERS, *([_RETRY] if status in (429, 503) else [])]
+    found = {"description": _MEANING[status], "headers": {name: name for name in headers}}
     return found if method == "HEAD" else {**found, "content": dict(content)}
 
 

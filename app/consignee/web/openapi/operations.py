@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from marshmallow import Schema
 
+from consignee.web.bodies import JSON
 from consignee.web.idempotency import HEADER
 from consignee.web.openapi.fields import ids
 from consignee.web.openapi.shapes import COUNT, ID, TEXT, Shape, every, having, ref
@@ -13,6 +14,7 @@ from consignee.web.queries import DeliveriesSchema, ListingSchema, PageSchema
 
 NDJSON: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
+METRICS: Final = ("text/plain", "application/openmetrics-text")
 BYTES: Final = "application/octet-stream"
 
 
@@ -48,6 +50,7 @@ _DELIVERY_ID: Final = {"type": "string", "pattern": r"^[0-9A-F]{8}\.[0-9]{10}\.[
 _NOTHING: Final = having({})
 _ONCE: Final = {HEADER: "a request that is repeated with it is carried out once"}
 _AGAIN: Final = ("conflict", "idempotency_key_reused")
+_BY_STEPS: Final = {"Accept": f"with {NDJSON}, a line for each step as it begins, and one with the report"}
 _CREATE: Final = Operation(
     summary="Create a destination; one that is enabled is tested first",
     body=ref("NewDestination"),
@@ -81,6 +84,8 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         summary="Test a destination that is not saved",
         body=ref("NewDestination"),
         answers={"connectivity": ref("Connectivity")},
+        others={NDJSON: {}},
+        headers=_BY_STEPS,
         tests=True,
     ),
     ("POST", "/destinations/verify"): Operation(
@@ -90,6 +95,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         answers={"results": every(ref("Verified"))},
         others={NDJSON: {}},
         headers={"Accept": f"with {NDJSON}, a line for each as its test ends"},
+        codes=("not_found",),
+    ),
+    ("POST", "/destinations/policy"): Operation(
+        summary="The smallest policy that a destination with these fields would need; name and secrets do not matter",
+        body=ref("DestinationChanges"),
+        answers={"policy": {"type": "object"}},
         codes=("not_found",),
     ),
     ("GET", "/destinations/{id}"): Operation(summary="A destination", answers=_DESTINATION),
@@ -104,10 +115,12 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         summary="Remove a destination, and cancel its deliveries", codes=("conflict",)
     ),
     ("POST", "/destinations/{id}/test"): Operation(
-        summary="Test a saved destination",
-        body=_NOTHING,
+        summary="Test a saved destination, or what certain changes would make of it",
+        body=ref("DestinationChanges"),
         required=False,
         answers={"connectivity": ref("Connectivity")},
+        others={NDJSON: {}},
+        headers=_BY_STEPS,
         tests=True,
     ),
     ("POST", "/destinations/{id}/resend"): Operation(
@@ -186,10 +199,26 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
             )
         },
     ),
+    ("GET", "/openapi.json"): Operation(
+        summary="This document", others={JSON: {"type": "object", "required": ["openapi"]}}, public=True
+    ),
     ("GET", "/healthz"): _HEALTHZ,
     ("HEAD", "/healthz"): _HEALTHZ,
     ("GET", "/readyz"): _READYZ,
     ("HEAD", "/readyz"): _READYZ,
+    ("GET", "/metrics"): Operation(
+        summary="What is counted and measured, for Prometheus; with a token of its own",
+        others=dict.fromkeys(METRICS, TEXT),
+        codes=("unauthorized", "not_found", "rate_limited"),
+        public=True,
+    ),
+    ("POST", "/console/login"): Operation(
+        summary="Exchange the token of a link to the console, which is good once, for a key that is good for a while",
+        body=having({"token": TEXT}),
+        answers={"key": TEXT, "expires_in": COUNT},
+        codes=("unauthorized", "rate_limited"),
+        public=True,
+    ),
 }
 
 

@@ -174,6 +174,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
                         "secret": TRUE_OR_FALSE,
                         "help": TEXT,
                         "choices": every(having({"value": TEXT, "label": TEXT})),
+                        "multiline": TRUE_OR_FALSE,
+                        "unless": MAYBE_TEXT,
                     }
                 )
             ),

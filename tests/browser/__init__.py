@@ -1,0 +1,1 @@
+"""The web console and the reference in a browser, against a running service."""

@@ -6,12 +6,14 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from commands.customer import KEY, SECONDS, Customer
+from commands.customer import KEY, SECONDS, Customer, customer_of
+from consignee.demo.storage import StorageServer
 from pages import blocks
 from samples.serving import environment
 
@@ -19,6 +21,13 @@ PAGE: Final = [code for page, code in blocks("sh") if page == "docs/command-line
 ASKED, SCRIPTED, COMPLETED = PAGE
 ID: Final = "159F123B"
 """What stands for the id of a destination there."""
+
+
+@pytest.fixture(scope="module")
+def customer(swift: StorageServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Customer]:
+    """A customer of its own: the page tests all destinations, also those that other tests leave broken."""
+    with customer_of(swift, tmp_path_factory.mktemp("page")) as made:
+        yield made
 
 
 @pytest.fixture

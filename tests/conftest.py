@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import canaries
 import canary_plugin
@@ -38,6 +39,9 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = [str(egress_watch.SITE), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     egress_watch.install()
+    # How long an example takes says how busy the machine is, not whether the code is right.
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
     config.pluginmanager.register(canary_plugin, "canaries")
     if package := os.environ.get("LOOP"):
         config.pluginmanager.register(Loop(package), "loop")

@@ -149,6 +149,23 @@ async def test_a_destination_that_is_disabled_is_told_with_what_is_skipped_for_i
         assert [(end["status"], end["number"]) for end in heard.of(DeliveryEnded)] == [("failed", 2), ("skipped", 3)]
 
 
+async def test_a_destination_is_told_to_be_disabled_once_however_many_attempts_find_it_hopeless(tmp_path: Path) -> None:
+    async with depot(tmp_path, breaker=1, disable_after="1d") as d:
+        one = await d.destination()
+        collection = await d.collection(one)
+        for _ in range(2):
+            await d.deliver(collection)
+        d.warehouse.broken["bucket"] = CredentialsRejected("The key is wrong.")
+        for _ in range(2):
+            await d.parts.conditions.failed("ann", one, d.warehouse.broken["bucket"])
+            d.clock.now += 43_200
+        heard = Heard(d)
+        jobs = await d.parts.queue.claim(2, each=2)
+        await asyncio.gather(*map(d.parts.courier.work, jobs))
+        assert len(heard.of(DeliveryEnded)) == 2
+        assert heard.of(DestinationDisabled) == [{"destination_id": one, "destination_type": "memory"}]
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 async def test_what_is_skipped_from_the_start_or_since_its_destination_is_gone_is_told(
     tmp_path: Path, deleted: bool

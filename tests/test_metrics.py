@@ -11,6 +11,7 @@ import pytest
 
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.delivery import KIND
+from consignee.delivery.herald import FAULT
 from consignee.errors import CredentialsRejected, MissingExtra
 from consignee.metrics import Metrics
 from consignee.metrics.hearing import Hearing
@@ -204,6 +205,19 @@ async def test_a_store_of_somebody_else_s_need_not_know(tmp_path: Path) -> None:
         assert await told("store_documents", kind="destinations") == 0
         assert await told("destinations", condition="ok") == 0
         assert await told("store_writable") == 1
+
+
+async def test_an_account_that_is_named_like_a_code_is_no_fault(tmp_path: Path) -> None:
+    async with depot(tmp_path) as d:
+        metrics = Metrics(by_account=True, now=d.clock)
+        d.destinations.events.listen(metrics.hear)
+        one = await d.destination(account=FAULT)
+        await d.deliver(await d.collection(one, account=FAULT))
+        await d.work()
+        await metrics.look(d.destinations)
+        labels = {"type": "memory", "outcome": "ok", "code": "", "account": FAULT}
+        assert metrics.registry.get_sample_value("consignee_attempts_total", labels) == 1
+        assert metrics.registry.get_sample_value("consignee_faults_total", {"where": "attempts"}) == 0
 
 
 def test_a_measurement_falls_into_the_bucket_of_its_bound() -> None:

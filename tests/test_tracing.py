@@ -1,5 +1,6 @@
 """Who listens to a session of the host's hears of our requests too; nothing else of that session is used."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,6 +134,47 @@ async def test_whoever_listens_can_neither_change_a_request_nor_break_it(caplog:
     assert [record.message for record in caplog.records if record.name == "consignee.tracing"] == [
         "a trace config failed"
     ]
+
+
+async def test_only_who_sends_a_request_can_cancel_it(caplog: pytest.LogCaptureFixture) -> None:
+    """A listener whose own work was cancelled would else look like a stop of the service, to be tried again for ever."""
+    config, reached = TraceConfig(), asyncio.Event()
+
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    async def waiting(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    config.on_request_start.append(cancelled)
+    config.on_request_end.append(waiting)
+    async with (
+        scripted(accepted) as server,
+        ClientSession(trace_configs=[config]) as session,
+        open_outlets(loopback(), session=session) as outlets,
+    ):
+        sending = asyncio.create_task(put(outlets.transport(s3compatible.PROVIDER), server.url))
+        await asyncio.wait_for(reached.wait(), 10)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+    assert caplog.text.count("a trace config failed") == 1
+
+
+async def test_a_request_goes_out_though_nobody_can_make_its_context(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(trace_request_ctx: object = None) -> SimpleNamespace:
+        raise RuntimeError("of the host's")
+
+    config = TraceConfig(trace_config_ctx_factory=broken)  # type: ignore[arg-type]
+    async with (
+        scripted(accepted) as server,
+        ClientSession(trace_configs=[config]) as session,
+        open_outlets(loopback(), session=session) as outlets,
+    ):
+        await put(outlets.transport(s3compatible.PROVIDER), server.url)
+        assert len(server.requests) == 1
+    assert "a trace config failed" in caplog.text
 
 
 async def test_its_context_is_one_for_each_request() -> None:

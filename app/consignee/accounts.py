@@ -31,6 +31,12 @@ _PEPPER_GONE: Final = (
 _KEY = re.compile(r"csg_([0-9a-f]{8})_[A-Za-z0-9_-]{43}")
 
 
+def require_name(account: str) -> None:
+    """Raise InvalidRequest unless an account may be called that."""
+    if not _ACCOUNT.fullmatch(account):
+        raise InvalidRequest({"account": ["Must be 1 to 64 letters, digits, dots, underscores or hyphens."]})
+
+
 @dataclass(frozen=True)
 class KeyInfo:
     """What may be shown of a key; `created_at` is ISO 8601 in UTC."""
@@ -107,8 +113,7 @@ class Accounts:
 
         Raises InvalidRequest for a wrong name.
         """
-        if not _ACCOUNT.fullmatch(account):
-            raise InvalidRequest({"account": ["Must be 1 to 64 letters, digits, dots, underscores or hyphens."]})
+        require_name(account)
         while await self._store.revision(KIND, _SHARED, key_id := self._random(4).hex()):
             pass  # two of ten thousand keys have the same one once in a hundred times
         key = f"csg_{key_id}_{base64.urlsafe_b64encode(self._random(32)).decode().rstrip('=')}"

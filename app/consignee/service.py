@@ -168,12 +168,13 @@ class Destinations:
     def dispatch(self, dispatch: "Dispatch") -> None:
         self._dispatch = dispatch
 
-    async def disable(self, destination: Destination) -> None:
-        """Disable a destination, without any test, whatever else was changed meanwhile; raises StoreError."""
+    async def disable(self, destination: Destination) -> Destination | None:
+        """Disable a destination, untested, whatever else has changed; return it if that changed anything. Raises StoreError."""
         with suppress(NotFound):
             while (latest := await self.get(destination.account, destination.id)).enabled:
                 with suppress(Conflict):
-                    await self._save(replace(latest, enabled=False, updated_at=self._timestamp()))
+                    return await self._save(replace(latest, enabled=False, updated_at=self._timestamp()))
+        return None
 
     async def test(self, account: str, values: Mapping[str, Any], *, under_way: UnderWay | None = None) -> Report:
         """Test fields that are not saved; raises InvalidDestination, or VerificationFailed with the report."""

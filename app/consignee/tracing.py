@@ -5,10 +5,11 @@ they hear the method, the origin and the status; not the path, the query, the he
 customers' buckets and files, tokens of webhooks, and signatures.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ def _foreign(session: aiohttp.ClientSession) -> list[tuple[str, str]]:
 
 def _listener(session: aiohttp.ClientSession, theirs: aiohttp.TraceConfig) -> aiohttp.TraceConfig:
     """Return what passes on to a trace config what it may hear."""
-    ours = aiohttp.TraceConfig(trace_config_ctx_factory=theirs.trace_config_ctx)  # type: ignore[arg-type]
+    ours = aiohttp.TraceConfig(trace_config_ctx_factory=partial(_context, theirs))  # type: ignore[arg-type]
     for name, told in _TOLD.items():
         heard = getattr(theirs, name)
         if heard:
@@ -77,14 +78,31 @@ def _listener(session: aiohttp.ClientSession, theirs: aiohttp.TraceConfig) -> ai
     return ours
 
 
+def _context(theirs: aiohttp.TraceConfig, trace_request_ctx: Any = None) -> Any:
+    """Return what they keep of one request: their own, or nothing if they can't say."""
+    try:
+        return theirs.trace_config_ctx(trace_request_ctx)
+    except Exception as error:
+        log.error("a trace config failed", exc_info=error)
+        return SimpleNamespace(trace_request_ctx=trace_request_ctx)
+
+
 def _passing(session: aiohttp.ClientSession, heard: Any, told: Callable[[Any], Any]) -> _Listener:
     async def passed(_: aiohttp.ClientSession, context: SimpleNamespace, parameters: Any) -> None:
         try:
             await heard.send(session, context, told(parameters))
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
             log.error("a trace config failed", exc_info=error)
 
     return passed
+
+
+def _is_cancelled() -> bool:
+    """Whether our own task is; else it was one that the trace config waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _origin(url: URL) -> URL:

@@ -8,7 +8,8 @@ import pytest
 from consignee.delivery.conditions import KIND, view
 from consignee.delivery.result_set import ResultSet
 from consignee.errors import CredentialsRejected
-from delivery.depot import Depot, at_work, depot, until
+from consignee.store import Data, Document
+from delivery.depot import Depot, FrailStore, at_work, depot, until
 from delivery.warehouse import passing
 
 
@@ -234,6 +235,46 @@ async def test_nothing_is_known_any_more_of_a_deleted_destination(tmp_path: Path
         await d.destinations.delete("ann", one)
         assert await d.store.get(KIND, "ann", one) is None
         assert d.parts.conditions.of("ann", one).failures == 0
+
+
+class SlowStore(FrailStore):
+    """Conditions are not saved before the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.saving = False
+
+    async def save(
+        self,
+        kind: str,
+        account: str,
+        id: str,  # noqa: A002
+        data: Data,
+        *,
+        replaces: int = 0,
+        limit: int | None = None,
+    ) -> Document:
+        if kind == KIND:
+            self.saving = True
+            await self.gate.wait()
+        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
+
+
+async def test_a_failure_that_is_being_noted_while_its_destination_is_deleted_does_not_stay(tmp_path: Path) -> None:
+    """Or that destination would be counted among the failing ones from the next start on, for ever."""
+    store = SlowStore()
+    await store.open()
+    async with depot(tmp_path, store=store) as d:
+        one, _ = await _many(d, 1)
+        d.warehouse.broken["bucket"] = CredentialsRejected("The key is wrong.")
+        working = asyncio.create_task(d.work())
+        await until(lambda: store.saving)
+        await d.destinations.delete("ann", one)
+        store.gate.set()
+        await asyncio.gather(working, return_exceptions=True)
+        assert await store.count(KIND, "ann") == 0
+        assert d.parts.conditions.states.total() == 0
 
 
 async def test_accounts_take_turns(tmp_path: Path) -> None:

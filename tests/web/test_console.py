@@ -267,6 +267,14 @@ def test_the_command_does_not_guess_an_account(tmp_path: Path, accounts: list[st
     assert "--console needs the name of an account" in told
 
 
+@pytest.mark.parametrize("name", ["a b", "../a", "a\nb", "a" * 65])
+def test_the_command_lets_in_no_account_that_no_key_can_be_made_for(tmp_path: Path, name: str) -> None:
+    with serving(settings_file(tmp_path), "--console", name) as process:
+        said, told = process.communicate()
+    assert (process.returncode, said) == (2, "")
+    assert "account: Must be 1 to 64 letters, digits" in told
+
+
 PRESETS = """
 import { PRESETS, located } from "./presets.mjs";
 const filled = (one) => (one.regions.length ? one.regions : [[""]]).map(([region]) =>

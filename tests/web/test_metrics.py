@@ -288,11 +288,13 @@ async def test_a_crowd_that_asks_at_once_costs_no_more_than_two(client: Client) 
     """For they are let in however many they are, and those who went away meanwhile wait too."""
     assert client.app is not None
     meter = client.app[METER]
-    told = await asyncio.gather(*(meter.scrape("") for _ in range(50)))
-    assert [told.index(one) for one in told] == [0] + [1] * 49, "nobody gets what was begun before he asked"
-    assert (await meter.scrape(""))[0] != told[-1][0]
-    openly = await meter.scrape("application/openmetrics-text")
-    assert openly[1].startswith("application/openmetrics-text") and openly[0].endswith(b"# EOF\n")
+    told = [text for text, _ in await asyncio.gather(*(meter.scrape("") for _ in range(50)))]
+    assert [text is told[1] for text in told] == [False] + [True] * 49, "nobody gets what was begun before he asked"
+    assert (await meter.scrape(""))[0] is not told[1]
+    for number in range(5):
+        text, kind = await meter.scrape(f"application/openmetrics-text; version={number}.0.0; escaping=dots")
+        assert kind.startswith("application/openmetrics-text; version=1.0.0;") and text.endswith(b"# EOF\n")
+    assert len(meter._last) == 2, "what a client writes is not kept"
 
 
 @pytest.mark.parametrize("prefix", ["", "/storage"])

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
+from consignee.accounts import require_name
 from consignee.commands.output import say
 from consignee.errors import SettingsError
 from consignee.log import configure_logging
@@ -39,6 +40,8 @@ def _invited(account: str | None, settings: Settings) -> str | None:
         if len(names) != 1:
             raise SettingsError("--console needs the name of an account: the settings do not have exactly one")
         return names.pop()
+    if account is not None:
+        require_name(account)
     return account
 
 

@@ -258,9 +258,9 @@ class Assembly:
     async def _disable(self, destination: Destination) -> None:
         if (reason := await self.conditions.disabled(destination.account, destination.id)) is None:
             return
-        await self.destinations.disable(destination)
-        place = {"account": destination.account, "destination_id": destination.id}
-        self.events.tell(DestinationDisabled(**place, destination_type=destination.type))
+        if await self.destinations.disable(destination):
+            place = {"account": destination.account, "destination_id": destination.id}
+            self.events.tell(DestinationDisabled(**place, destination_type=destination.type))
         await self.deliveries.cancel(destination, reason, under_way=False)
 
     async def ended(self, job: Job) -> None:

@@ -224,7 +224,9 @@ class Conditions:
                 data = {**vars(newest), "log": list(newest.log)}
                 replaces = document.revision if document else 0
                 await self._store.save(KIND, account, destination_id, data, replaces=replaces)
-                return
+                break
+        if (account, destination_id) not in self._known:  # the destination was deleted meanwhile
+            await self.forget(account, destination_id)
 
 
 def _note(level: int, text: str, destination_id: str, account: str, *args: object) -> None:

@@ -63,12 +63,6 @@ class Metrics:
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    def content_type(self, accept: str = "") -> str:
-        """Return the type of what `render` returns."""
-        from prometheus_client.exposition import choose_encoder
-
-        return choose_encoder(accept)[1]
-
     def collect(self) -> "Iterator[Metric]":
         """Yield the samples of each metric: this is what a registry asks for."""
         from consignee.metrics.exposition import family

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from consignee import __version__
 from consignee.delivery.herald import FAULT
@@ -13,6 +14,9 @@ from consignee.metrics.hearing import Hearing
 from consignee.queue import Census
 from consignee.service import KIND as DESTINATIONS
 from consignee.service import Destinations
+
+_CODE: Final = 2
+"""Where the code is in the labels of attempts; an account may be named like one."""
 
 
 async def look(
@@ -39,7 +43,7 @@ async def look(
 def _faults(state: State, hearing: Hearing, requests: Requests) -> None:
     attempts, answers = hearing.flow.attempts.numbers, requests.counts.numbers
     state.faults.numbers = {
-        ("attempts",): sum(number for labels, number in list(attempts.items()) if FAULT in labels),
+        ("attempts",): sum(number for labels, number in list(attempts.items()) if labels[_CODE] == FAULT),
         ("requests",): sum(number for labels, number in list(answers.items()) if labels[-1] == "500"),
     }
 

@@ -29,6 +29,8 @@ MISSING: Final = (
 )
 OTHER: Final = "other"
 """In place of the route and the method of what no route is for: a client may send anything."""
+OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0"
+"""What may be asked for instead of Prometheus' own text; of either there is one, whatever else a client accepts."""
 BROKEN_OFF: Final = 499
 """The status of what was not answered, since the client went away or the service stopped."""
 _BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
@@ -48,7 +50,7 @@ class Meter:
         self._known: dict[tuple[web.AbstractRoute, int], tuple[Labels, Cell]] = {}
         self._turn = asyncio.Lock()
         self._begun = 0
-        self._last: dict[str, tuple[int, bytes]] = {}
+        self._last: dict[str, tuple[int, tuple[bytes, str]]] = {}
 
     @web.middleware
     async def measure(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -76,16 +78,14 @@ class Meter:
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Return all of it as text, and the type of that; who waits for his turn gets the same as the others who do."""
-        kind, came = self._metrics.content_type(accept), self._begun
+        kind, came = OPEN_METRICS if OPEN_METRICS.partition(";")[0] in accept else "", self._begun
         async with self._turn:
-            number, text = self._last.get(kind, (0, b""))
-            if number <= came:
+            if kind not in self._last or self._last[kind][0] <= came:
                 self._begun = number = self._begun + 1
-                text = await self._text(accept)
-                self._last[kind] = number, text
-            return text, kind
+                self._last[kind] = number, await self._made(kind)
+            return self._last[kind][1]
 
-    async def _text(self, accept: str) -> bytes:
+    async def _made(self, accept: str) -> tuple[bytes, str]:
         state = self._metrics.state
         for name, (in_use, most) in self._app[ADMISSION].in_use().items():
             state.places.set(name, to=most)
@@ -94,7 +94,7 @@ class Meter:
             state.connections.set(to=len(self.connections))
             state.most_connections.set(to=self.connections.most)
         await self._metrics.look(self._app[DESTINATIONS])
-        return self._metrics.render(accept)[0]
+        return self._metrics.render(accept)
 
 
 def _template(route: web.AbstractRoute) -> str:

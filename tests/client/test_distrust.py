@@ -114,7 +114,7 @@ async def test_an_answer_without_an_end_is_not_kept() -> None:
 async def test_an_event_without_an_end_is_not_kept() -> None:
     line = b"data: " + b"x" * MIB + b"\n"
     async with (
-        scripted(lambda _: raw(EVENTS, *[line] * 66)) as server,
+        scripted(lambda _: raw(EVENTS, *[line] * 1000)) as server,
         Client(server.url, "k", retries=hasty(most=0)[0]) as client,
     ):
         with pytest.raises(NotUnderstood, match="without an end"):
@@ -132,3 +132,19 @@ async def test_fields_may_be_any_mapping(client: Client) -> None:
 def test_a_name_that_no_host_can_have_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="must be an http or https URL"):
         Client(url, "k")
+
+
+async def test_with_no_repetitions_a_stream_that_breaks_is_not_taken_up() -> None:
+    """Neither a file nor events."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+    status = b'event: status\ndata: {"destination_status": {}, "webhook_status": null}\n\n'
+    async with (
+        scripted(lambda _: raw(head, status)) as server,
+        Client(server.url, "k", retries=hasty(most=0)[0]) as client,
+    ):
+        with pytest.raises(Unreachable):
+            _ = [one async for one in client.results.download("0000ABCD", 1, "a")]
+        assert len(server.requests) == 1
+        with pytest.raises(Unreachable):
+            _ = [one async for one in client.results.events("0000ABCD", 1)]
+        assert len(server.requests) == 2

@@ -58,6 +58,8 @@ def test_what_does_not_work_is_status_1_with_its_steps_and_a_hint(customer: Cust
     assert answer["connectivity"]["ok"] is False
     tested = customer.run("destinations", "test", "--fields", "-", stdin=wrong)
     assert tested.returncode == 1
+    both = customer.run("destinations", "test", "Mine", "--fields", "-", stdin=wrong)
+    assert (both.returncode, both.stdout, "name none beside them" in both.stderr) == (2, "", True)
 
 
 def test_wrong_fields_are_status_2_and_named(customer: Customer, fields: dict[str, Any]) -> None:

@@ -33,8 +33,8 @@ async def download(
                 return
         except Unreachable:
             fruitless = 0 if at > before else fruitless + 1
-            if not opened or fruitless > caller.retries.most:  # to open it was tried often enough
-                raise
+            if not opened or fruitless > caller.retries.most or not caller.retries.most:
+                raise  # what could not be opened was tried often enough
         await caller.retries.sleep(caller.retries.first)
 
 

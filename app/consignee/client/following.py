@@ -1,7 +1,6 @@
 """The deliveries of a result set as they go on: server-sent events, over as many connections as it takes."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from consignee.client.calling import Call, Caller
 from consignee.client.errors import Unreachable
@@ -31,9 +30,12 @@ async def follow(caller: Caller, path: str) -> AsyncIterator[Progress]:
 async def _stream(caller: Caller, path: str) -> AsyncIterator[Progress | None]:
     """Yield what comes over one connection, until it breaks; None says that nothing more is to come."""
     async with caller.opened(Call(method="GET", path=path)) as response:
-        with suppress(Unreachable):
+        try:
             async for name, data in events(caller.chunks(response)):
                 if name == "end":
                     yield None
                 elif name == "status":
                     yield read(Progress, object_in(data))
+        except Unreachable:
+            if not caller.retries.most:
+                raise

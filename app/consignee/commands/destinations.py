@@ -12,6 +12,7 @@ from consignee.commands.confirming import confirm
 from consignee.commands.fields import read_fields
 from consignee.commands.output import members, printable, say, steps, table
 from consignee.commands.remote import chosen, found, reached
+from consignee.errors import SettingsError
 
 _HEADS: Final = ("ID", "NAME", "TYPE", "ENABLED", "LAST TEST", "DELIVERIES", "USED BY")
 
@@ -84,6 +85,8 @@ async def _change(client: Client, arguments: argparse.Namespace, fields: Mapping
 
 async def _test(client: Client, arguments: argparse.Namespace) -> int:
     """Each destination is told of as its test ends; with --json, in a line for each."""
+    if arguments.fields is not None and arguments.destinations:
+        raise SettingsError("--fields are of a destination that is not saved: name none beside them")
     if arguments.fields is not None:
         watched = sys.stderr.isatty() and not arguments.json
         under_way = _under_way if watched else None

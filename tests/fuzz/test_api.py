@@ -108,9 +108,9 @@ def explore(target: Target, strategy: st.SearchStrategy[Case[Any]], session: req
 
 
 def is_sent(case: Case[Any], response: Response) -> bool:
-    """Whether all of a query went out: an empty list or object has no form there, and so can't be refused."""
+    """Whether a query went out as it was meant: an empty list has no form there, and [""] and null that of an empty text."""
     sent = parse_qs(urlsplit(str(response.request.url)).query, keep_blank_values=True)
-    return (case.query or {}).keys() <= sent.keys()
+    return all(name in sent and (value == "" or sent[name] != [""]) for name, value in (case.query or {}).items())
 
 
 def test_the_service_is_what_its_document_says(target: Target) -> None:

@@ -204,20 +204,11 @@ class LateStore(FrailStore):
         super().__init__()
         self.before: Awaitable[object] | None = None
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         if self.before is not None and kind == "deliveries" and data["data"]["status"] == "skipped":
             before, self.before = self.before, None
             await before
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
+        await super().before_save(kind, id, data)
 
 
 class BlindStore(FrailStore):

@@ -15,8 +15,9 @@ from consignee.sealed import SEALED
 from consignee.sealing_key import KIND, load_sealer, new_key
 from consignee.secret import Sealer, Secret, key_id_of
 from consignee.settings import SecretsSettings
-from consignee.store import Data, Document
+from consignee.store import Data
 from consignee.store.memory import MemoryStore
+from preceded import PrecededStore
 from vault import ACCOUNTS, Plain, counts, fill, ids_in, opened, rotation_of
 
 KEYS = [bytes([number]) * 32 for number in range(5)]
@@ -59,26 +60,16 @@ async def store() -> AsyncIterator["FragileStore"]:
     await store.close()
 
 
-class FragileStore(MemoryStore):
+class FragileStore(PrecededStore):
     """Asks before each save whether it may be done."""
 
     def __init__(self) -> None:
         super().__init__()
         self.before: Callable[[str, str], None] = lambda kind, id_: None
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         await asyncio.sleep(0)
         self.before(kind, id)
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
 
 
 @pytest.fixture

@@ -24,10 +24,11 @@ from consignee.secret import Sealer
 from consignee.sections import DeliverySettings, StoreSettings
 from consignee.service import Destinations
 from consignee.settings import Settings
-from consignee.store import Data, Document, Store
+from consignee.store import Data, Store
 from consignee.store.memory import MemoryStore
 from consignee.tester import Tester
 from delivery.warehouse import Warehouse
+from preceded import PrecededStore
 from providers.opening import loopback
 
 START = 1_767_322_800.0  # 2026-01-02T03:00:00Z
@@ -44,7 +45,7 @@ class Clock:
         return self.now
 
 
-class FrailStore(MemoryStore):
+class FrailStore(PrecededStore):
     """A store whose saves of some kinds fail: those in `failing`, or the next ones of a kind, as often as `fail_next` says."""
 
     def __init__(self) -> None:
@@ -52,21 +53,11 @@ class FrailStore(MemoryStore):
         self.failing: set[str] = set()
         self.fail_next: dict[str, int] = {}
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         left = self.fail_next.get(kind, 0)
         self.fail_next[kind] = max(0, left - 1)
         if left or kind in self.failing:
             raise StoreError("the disk is full")
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
 
 
 @dataclass

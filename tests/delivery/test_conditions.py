@@ -8,7 +8,7 @@ import pytest
 from consignee.delivery.conditions import KIND, view
 from consignee.delivery.result_set import ResultSet
 from consignee.errors import CredentialsRejected
-from consignee.store import Data, Document
+from consignee.store import Data
 from delivery.depot import Depot, FrailStore, at_work, depot, until
 from delivery.warehouse import passing
 
@@ -245,20 +245,11 @@ class SlowStore(FrailStore):
         self.gate = asyncio.Event()
         self.saving = False
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         if kind == KIND:
             self.saving = True
             await self.gate.wait()
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
+        await super().before_save(kind, id, data)
 
 
 async def test_a_failure_that_is_being_noted_while_its_destination_is_deleted_does_not_stay(tmp_path: Path) -> None:

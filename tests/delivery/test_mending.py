@@ -9,7 +9,7 @@ import pytest
 from consignee.collection import Collection
 from consignee.delivery.counters import KIND as COUNTERS
 from consignee.errors import NotFound, StoreError
-from consignee.store import Data, Document
+from consignee.store import Data
 from delivery.depot import Depot, FrailStore, at_work, depot, until
 from delivery.warehouse import passing
 
@@ -28,18 +28,9 @@ class DyingStore(FrailStore):
             if self.left < 0:
                 raise StoreError("the disk is gone")
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         self._count()
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
+        await super().before_save(kind, id, data)
 
     async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
         self._count()

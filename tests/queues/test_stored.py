@@ -11,9 +11,10 @@ import pytest
 from consignee.errors import Conflict, StoreError
 from consignee.queue import Change, Job, LeaseLost, Queue
 from consignee.queue.stored import PAUSE, StoredQueue
-from consignee.store import Data, Document, Store
+from consignee.store import Data, Store
 from consignee.store.json_file import JsonFileStore
 from consignee.store.memory import MemoryStore
+from preceded import PrecededStore
 from queues.claiming import EACH, LEASE, START, Clock, Reopen, filled, ids, one, settled, soon
 from queues.contract import QueueContract
 
@@ -109,7 +110,7 @@ class TestOverFiles(StoredContract):
         return Stores(lambda: JsonFileStore(tmp_path / "store", now=lambda: datetime(2026, 1, 31, tzinfo=UTC)))
 
 
-class FullDisk(MemoryStore):
+class FullDisk(PrecededStore):
     """A store that fails when it is told to, and waits with each save until it may go on."""
 
     def __init__(self) -> None:
@@ -118,20 +119,10 @@ class FullDisk(MemoryStore):
         self.go = asyncio.Event()
         self.go.set()
 
-    async def save(
-        self,
-        kind: str,
-        account: str,
-        id: str,  # noqa: A002
-        data: Data,
-        *,
-        replaces: int = 0,
-        limit: int | None = None,
-    ) -> Document:
+    async def before_save(self, kind: str, id: str, data: Data) -> None:  # noqa: A002
         await self.go.wait()
         if self.full:
             raise StoreError("No space is left on the disk.")
-        return await super().save(kind, account, id, data, replaces=replaces, limit=limit)
 
 
 @pytest.fixture

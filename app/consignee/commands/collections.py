@@ -1,15 +1,13 @@
 """consignee collections: what says to which destinations files go, at a running service."""
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from consignee.client import Client, Collection
 from consignee.commands.confirming import confirm
 from consignee.commands.fields import read_fields
 from consignee.commands.output import members, say, table
-from consignee.commands.remote import found, reached
+from consignee.commands.remote import Actions, act, found
 from consignee.errors import SettingsError
 
 _HEADS: Final = ("ID", "NAME", "DESTINATIONS", "RESULT SETS", "WEBHOOK")
@@ -18,12 +16,7 @@ _FIELDS: Final = ("name", "destination_ids", "notification_webhook", "notificati
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is asked for; return 0."""
-    return asyncio.run(_run(arguments))
-
-
-async def _run(arguments: argparse.Namespace) -> int:
-    async with reached(arguments) as client:
-        return await _ACTIONS[arguments.action](client, arguments)
+    return act(arguments, _ACTIONS)
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -76,7 +69,7 @@ async def of_name(client: Client, wanted: str) -> Collection:
     return await found(client.collections.list(), wanted, "collection")
 
 
-_ACTIONS: Final[Mapping[str, Callable[[Client, argparse.Namespace], Awaitable[int]]]] = {
+_ACTIONS: Final[Actions] = {
     "list": _list,
     "show": _show,
     "create": _create,

@@ -115,11 +115,16 @@ def bash(every: Sequence[Place]) -> str:
 
 def _behind(every: Sequence[Place]) -> Iterator[str]:
     """What follows an option that wants a value; where that may be anything, nothing is offered."""
+    for keys, option in _valued(every):
+        yield f"        {keys}) words={quote(' '.join(option.choices))} file={int(option.file)} ;;"
+
+
+def _valued(every: Sequence[Place]) -> Iterator[tuple[str, Option]]:
+    """Yield the options that want a value, each with how a `case` tells that the cursor is behind it."""
     for place in every:
         for option in place.options:
             if option.value:
-                keys = _key(*(f"{place.path}:{name}" for name in option.names))
-                yield f"        {keys}) words={quote(' '.join(option.choices))} file={int(option.file)} ;;"
+                yield _key(*(f"{place.path}:{name}" for name in option.names)), option
 
 
 def zsh(every: Sequence[Place]) -> str:
@@ -146,12 +151,9 @@ def zsh(every: Sequence[Place]) -> str:
 
 
 def _values(every: Sequence[Place]) -> Iterator[str]:
-    for place in every:
-        for option in place.options:
-            if option.value:
-                keys = _key(*(f"{place.path}:{name}" for name in option.names))
-                chosen = f"compadd -- {' '.join(map(quote, option.choices))}" if option.choices else ":"
-                yield f"        {keys}) {'_files' if option.file else chosen}; return ;;"
+    for keys, option in _valued(every):
+        chosen = f"compadd -- {' '.join(map(quote, option.choices))}" if option.choices else ":"
+        yield f"        {keys}) {'_files' if option.file else chosen}; return ;;"
 
 
 def _described(every: Sequence[Place]) -> Iterator[str]:

@@ -1,15 +1,14 @@
 """consignee deliveries: what became of the files, at a running service."""
 
 import argparse
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from typing import Final, TypeVar
 
 from consignee.client import Client, Delivery, ListedDelivery
 from consignee.commands.collections import of_name
 from consignee.commands.output import members, say, table
 from consignee.commands.progress import size
-from consignee.commands.remote import Unknown, found, reached
+from consignee.commands.remote import Actions, Unknown, act, found
 
 _HEADS: Final = ("ID", "STATUS", "FILES", "SENT", "ATTEMPTS", "CODE", "NEXT ATTEMPT", "LAST")
 _UPLOADS: Final = ("AT", "ATTEMPT", "OK", "CODE", "SIZE", "KEY")
@@ -19,12 +18,7 @@ One = TypeVar("One")
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is asked for; return 0."""
-    return asyncio.run(_run(arguments))
-
-
-async def _run(arguments: argparse.Namespace) -> int:
-    async with reached(arguments) as client:
-        return await _ACTIONS[arguments.action](client, arguments)
+    return act(arguments, _ACTIONS)
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -81,7 +75,7 @@ async def _resend(client: Client, arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS: Final[Mapping[str, Callable[[Client, argparse.Namespace], Awaitable[int]]]] = {
+_ACTIONS: Final[Actions] = {
     "list": _list,
     "show": _show,
     "resend": _resend,

@@ -1,17 +1,16 @@
 """consignee destinations: what a customer's files go to, at a running service."""
 
 import argparse
-import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from consignee.client import Client, Destination, Verified
 from consignee.commands.confirming import confirm
 from consignee.commands.fields import read_fields
 from consignee.commands.output import members, printable, say, steps, table
-from consignee.commands.remote import chosen, found, reached
+from consignee.commands.remote import Actions, act, chosen, found
 from consignee.errors import SettingsError
 
 _HEADS: Final = ("ID", "NAME", "TYPE", "ENABLED", "LAST TEST", "DELIVERIES", "USED BY")
@@ -19,12 +18,7 @@ _HEADS: Final = ("ID", "NAME", "TYPE", "ENABLED", "LAST TEST", "DELIVERIES", "US
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is asked for; return 0, or 1 if a destination does not work."""
-    return asyncio.run(_run(arguments))
-
-
-async def _run(arguments: argparse.Namespace) -> int:
-    async with reached(arguments) as client:
-        return await _ACTIONS[arguments.action](client, arguments)
+    return act(arguments, _ACTIONS)
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -145,7 +139,7 @@ async def _found(client: Client, wanted: str) -> Destination:
     return await found(client.destinations.list(), wanted, "destination")
 
 
-_ACTIONS: Final[Mapping[str, Callable[[Client, argparse.Namespace], Awaitable[int]]]] = {
+_ACTIONS: Final[Actions] = {
     "list": _list,
     "show": _show,
     "create": _create,

@@ -1,7 +1,8 @@
 """A running service, asked over HTTP, and what of it is meant by a name."""
 
 import argparse
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Protocol, TypeVar
 
@@ -31,6 +32,18 @@ class Named(Protocol):
 
 
 One = TypeVar("One", bound=Named)
+Actions = Mapping[str, Callable[[Client, argparse.Namespace], Awaitable[int]]]
+"""What a command can do at a running service, by its word; each returns the exit code."""
+
+
+def act(arguments: argparse.Namespace, actions: Actions) -> int:
+    """Do what is asked for at the running service; return the exit code."""
+    return asyncio.run(_act(arguments, actions))
+
+
+async def _act(arguments: argparse.Namespace, actions: Actions) -> int:
+    async with reached(arguments) as client:
+        return await actions[arguments.action](client, arguments)
 
 
 @asynccontextmanager

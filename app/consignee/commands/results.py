@@ -1,8 +1,6 @@
 """consignee results: the result sets of a collection, at a running service."""
 
 import argparse
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +9,7 @@ from consignee.commands.collections import of_name
 from consignee.commands.deliveries import first
 from consignee.commands.output import members, say, table
 from consignee.commands.progress import size
-from consignee.commands.remote import found, reached
+from consignee.commands.remote import Actions, act, found
 from consignee.commands.saving import save
 
 _HEADS: Final = ("NUMBER", "ENDED", "EXPIRES", "FILES", "DELIVERIES")
@@ -20,12 +18,7 @@ _STATUS: Final = ("DESTINATION", "STATUS", "FILES", "SENT", "ATTEMPTS", "LAST")
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what is asked for; return 0."""
-    return asyncio.run(_run(arguments))
-
-
-async def _run(arguments: argparse.Namespace) -> int:
-    async with reached(arguments) as client:
-        return await _ACTIONS[arguments.action](client, arguments)
+    return act(arguments, _ACTIONS)
 
 
 async def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -88,7 +81,7 @@ async def _download(client: Client, arguments: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS: Final[Mapping[str, Callable[[Client, argparse.Namespace], Awaitable[int]]]] = {
+_ACTIONS: Final[Actions] = {
     "list": _list,
     "show": _show,
     "resend": _resend,

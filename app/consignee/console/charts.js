@@ -3,7 +3,7 @@
 import { timeChart } from "./chart.js";
 import { destinations, nameOf } from "./catalog.js";
 import { choice, filters } from "./choice.js";
-import { button, bytes, empty, fill, h, link, problem, s, when, working } from "./dom.js";
+import { button, bytes, empty, fill, guarded, h, link, s, when, working } from "./dom.js";
 import { PERIODS, byteTicks, countTicks, edges, grouped, overTime, reach, total } from "./scales.js";
 import { row, table } from "./table.js";
 
@@ -47,13 +47,8 @@ class Charts {
       select("Destination", "destination", [["", "All"], ...[...this.known.values()].map((one) => [one.id, one.name])]));
   }
 
-  async guarded(work) {
-    try {
-      await work();
-      fill(this.trouble);
-    } catch (error) {
-      if (!this.context.signal.aborted) fill(this.trouble, problem(error));
-    }
+  guarded(work) {
+    return guarded(work, this.trouble, this.context.signal);
   }
 
   async load() {

@@ -2,7 +2,7 @@
 
 import { collections, destinations, nameOf } from "./catalog.js";
 import { choice, filters } from "./choice.js";
-import { button, empty, fill, h, link, problem, when } from "./dom.js";
+import { button, empty, fill, guarded, h, link, problem, when } from "./dom.js";
 import { repeat } from "./poll.js";
 import { STATUSES, filesDone, isUnfinished, statusBadge } from "./progress.js";
 import { row, table } from "./table.js";
@@ -46,13 +46,8 @@ class List {
       select("Status", NAMES[2], Object.entries(STATUSES).map(([status, [text]]) => [status, text])));
   }
 
-  async guarded(work) {
-    try {
-      await work();
-      fill(this.trouble);
-    } catch (error) {
-      if (!this.context.signal.aborted) fill(this.trouble, problem(error));
-    }
+  guarded(work) {
+    return guarded(work, this.trouble, this.context.signal);
   }
 
   ask(page_size, cursor) {

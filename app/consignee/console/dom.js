@@ -86,6 +86,16 @@ export function problem(error, again) {
     again ? h("p", null, button("Try again", again)) : null);
 }
 
+// Do it, and tell in `place` what went wrong, unless the page was left meanwhile.
+export async function guarded(work, place, signal) {
+  try {
+    await work();
+    fill(place);
+  } catch (error) {
+    if (!signal.aborted) fill(place, problem(error));
+  }
+}
+
 // Ask before something that can't be taken back; true if it was confirmed. Escape and "Cancel" say no.
 export function ask({ title, text, action, danger = true }) {
   return new Promise((resolve) => {

@@ -16,7 +16,7 @@ from consignee.web.keys import ADMISSION, AUTHENTICATE, Authenticate
 from consignee.web.sessions import Sessions
 
 X_API_KEY: Final = istr("X-API-Key")
-_BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
+BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 async def account_of(request: web.Request) -> str:
@@ -56,7 +56,7 @@ def _api_key(request: web.Request) -> str | None:
     if X_API_KEY in headers:
         keys.update(headers.getall(X_API_KEY))
     for header in headers.getall(AUTHORIZATION) if AUTHORIZATION in headers else ():
-        if match := _BEARER.fullmatch(header):
+        if match := BEARER.fullmatch(header):
             keys.add(match[1])
     if len(keys) > 1:
         raise InvalidRequest({"api_key": ["is given more than once, with different values"]})

@@ -4,7 +4,6 @@ from typing import Final
 
 from aiohttp import web
 
-from consignee.errors import NotFound
 from consignee.web import answers, static
 from consignee.web.bodies import read_fields
 from consignee.web.errors import BadRequest
@@ -12,7 +11,6 @@ from consignee.web.keys import ADMISSION, SESSIONS
 from consignee.web.sessions import LOGGED_IN
 
 FOLDER: Final = "console"
-INDEX: Final = "index.html"
 _USED: Final = "This link has been used, or is too old: each one logs in once. Ask for a new one, or use an API key."
 
 
@@ -23,10 +21,7 @@ async def front(request: web.Request) -> web.Response:
 
 async def file(request: web.Request) -> web.Response:
     """GET /console/{page}"""
-    found = static.folder(FOLDER).get(request.match_info["page"] or INDEX)
-    if found is None:
-        raise NotFound("The console has no such file.")
-    return static.send(request, found)
+    return static.page(request, FOLDER, of="console")
 
 
 async def login(request: web.Request) -> web.Response:

@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import logging
-import re
 from bisect import bisect_left
 from time import perf_counter
 from typing import Final
@@ -18,6 +17,7 @@ from consignee.metrics import Metrics, is_installed
 from consignee.metrics.tally import Cell, Labels
 from consignee.secret import Secret
 from consignee.web import answers
+from consignee.web.auth import BEARER
 from consignee.web.connections import Connections
 from consignee.web.errors import BadRequest
 from consignee.web.keys import ADMISSION, DESTINATIONS, METER, METRICS, SETTINGS
@@ -33,7 +33,6 @@ OPEN_METRICS: Final = "application/openmetrics-text; version=1.0.0"
 """What may be asked for instead of Prometheus' own text; of either there is one, whatever else a client accepts."""
 BROKEN_OFF: Final = 499
 """The status of what was not answered, since the client went away or the service stopped."""
-_BEARER: Final = re.compile(r"bearer +(\S+) *", re.IGNORECASE)
 
 
 class Meter:
@@ -135,7 +134,7 @@ async def scrape(request: web.Request) -> web.Response:
 
 def _require(token: Secret | None, request: web.Request) -> None:
     """Raise BadRequest unless the request has the token, or RateLimited if too many had not."""
-    match = _BEARER.fullmatch(request.headers.get(AUTHORIZATION, ""))
+    match = BEARER.fullmatch(request.headers.get(AUTHORIZATION, ""))
     given = match[1] if match else ""
     if token is None or not hmac.compare_digest(given.encode(errors="surrogateescape"), token.reveal().encode()):
         request.app[ADMISSION].unknown(request)

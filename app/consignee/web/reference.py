@@ -4,11 +4,9 @@ from typing import Final
 
 from aiohttp import web
 
-from consignee.errors import NotFound
 from consignee.web import static
 
 FOLDER: Final = "web/docs"
-INDEX: Final = "index.html"
 DOCUMENT: Final = "openapi.json"
 WHERE: Final = "web/openapi"
 """The folder of the document, beside the modules that make it; none of them is needed here."""
@@ -26,7 +24,4 @@ async def front(request: web.Request) -> web.Response:
 
 async def file(request: web.Request) -> web.Response:
     """GET /docs/ and GET /docs/{page}"""
-    found = static.folder(FOLDER).get(request.match_info["page"] or INDEX)
-    if found is None:
-        raise NotFound("The reference has no such file.")
-    return static.send(request, found)
+    return static.page(request, FOLDER, of="reference")

@@ -13,6 +13,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.hdrs import ACCEPT_ENCODING
 
+from consignee.errors import NotFound
+
 TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -25,6 +27,7 @@ CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+INDEX: Final = "index.html"
 _UNWANTED: Final = re.compile(r"\s*q=0(\.0*)?\s*")
 _HEADERS: Final = {
     "Content-Security-Policy": CSP,
@@ -52,6 +55,14 @@ def folder(path: str) -> Mapping[str, File]:
             plain = one.read_bytes()
             found[one.name] = File(kind, plain, gzip.compress(plain, mtime=0))
     return MappingProxyType(found)
+
+
+def page(request: web.Request, path: str, *, of: str) -> web.Response:
+    """Return the answer with the file of a folder that the request names, or its index; raises NotFound."""
+    found = folder(path).get(request.match_info["page"] or INDEX)
+    if found is None:
+        raise NotFound(f"The {of} has no such file.")
+    return send(request, found)
 
 
 def send(request: web.Request, file: File) -> web.Response:

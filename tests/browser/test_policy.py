@@ -78,6 +78,7 @@ async def test_what_the_policy_refuses_is_noticed(account: Account, open_tab: Op
     """It refuses what a hole in our own pages would let in; and the check after each test would find that."""
     tab = await open_tab(account.url, checked=False)
     await tab.open()
+    await tab.arrived()  # what is put in before that is gone again before a frame has come
     async with tab.page.expect_console_message(lambda message: message.text.startswith("refused by the policy")):
         await tab.page.evaluate(_INSERT, markup)
     with pytest.raises(AssertionError, match="refused by the policy"):

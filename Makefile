@@ -7,7 +7,7 @@ BROWSER_STAMP := .venv/browser-installed
 BENCH_BIN := .venv/bench/bin
 BENCH_STAMP := .venv/bench/installed
 
-.PHONY: demo demo-once serve test test-again coverage test-live test-browser screenshots test-pythons endurance fuzz lint openapi format audit bench bench-quick clean
+.PHONY: demo demo-once serve test test-again coverage test-live test-browser test-postgres screenshots test-pythons endurance endurance-postgres fuzz lint openapi format audit bench bench-quick bench-scale clean
 
 demo: $(STAMP)
 	@PYTHONPATH=tests $(BIN)/consignee demo
@@ -19,10 +19,14 @@ serve: $(STAMP)
 	@$(BIN)/consignee serve --config config/development.toml --console
 
 # A killed process may leave a part behind that would spoil the next report. The tests of one file stay in one process.
+# COVER= measures no coverage, which takes a quarter of the time; LEAVE is what of the tests to leave out.
+COVER ?= --cov --cov-report=
+LEAVE ?=
 test: $(STAMP)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=
-	@echo "covered, lines and branches: $$($(BIN)/coverage report --format=total) % (make coverage tells what is not)"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(or $(COVER),--no-cov) $(LEAVE:%=--ignore=%)
+	@test -z "$(COVER)" || \
+	  echo "covered, lines and branches: $$($(BIN)/coverage report --format=total) % (make coverage tells what is not)"
 
 # The tests that failed last time, one after the other.
 test-again: $(STAMP)
@@ -43,6 +47,11 @@ test-browser: $(BROWSER_STAMP)
 	@tests/browser/chromium
 	@$(BIN)/pytest --no-cov -p no:cacheprovider -m browser -n $(WORKERS) --dist loadfile tests/browser
 
+# On a PostgreSQL server of the tests' own, which runs as nobody; root gets its programs by apt.
+test-postgres: $(STAMP)
+	@tests/postgres/programs
+	@$(BIN)/pytest --no-cov -p no:cacheprovider -m postgres -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/postgres
+
 # Every screen, light, dark and narrow, into SCREENSHOTS; those that the documentation shows into docs/images.
 SCREENSHOTS ?= build/screenshots
 screenshots: $(BROWSER_STAMP)
@@ -57,14 +66,19 @@ test-live: $(STAMP)
 endurance: $(STAMP)
 	@DELIVERIES=10000 SETS=1000 SERVED=100 DESTINATIONS=50 ROUNDS=5 LARGE_BYTES=5368709120 \
 	  ROTATION_SECONDS=60 ROTATION_KILLS=25 TAMPERINGS=100000 SEALED_EACH=60 \
-	  BACKUPS=10 BACKUP_BYTES=1073741824 RESTORE_STRIDE=1 \
+	  BACKUPS=10 BACKUP_BYTES=1073741824 RESTORE_STRIDE=1 COPY_STRIDE=1 \
 	  HALF_OPEN=1000 HEADER_SECONDS=15 OVERLOAD_SECONDS=10 OVERLOADS=3 LEAST_SHARE=0.8 STOP_LINES=100 STOP_ROUNDS=5 \
 	  KILLS=200 STORE_KILLS=1000 POWER_CUTS=500 XFS_CUTS=200 FAULTS=all NETWORK_FAULTS=all FLIPS=1000 STEPS=10000 FUZZ_REQUESTS=100000 $(BIN)/pytest -q -s tests/endurance tests/store/test_crash.py \
 	  tests/store/test_power_cut.py tests/samples/test_kill.py tests/test_sealed_records.py tests/test_rotation_kills.py \
-	  tests/commands/test_backup.py tests/backups/test_restoring.py \
+	  tests/commands/test_backup.py tests/backups/test_restoring.py tests/copying \
 	  tests/store/test_faulty_disk.py tests/delivery/test_disk_faults.py tests/delivery/test_damaged_files.py \
 	  tests/store/test_model.py tests/queues/test_model_on_files.py tests/delivery/test_model.py \
 	  tests/providers/test_network_faults.py
+
+# Seven processes of which one is killed every two seconds, and ten primaries that are lost for good: ten minutes, and 2 GB.
+endurance-postgres: $(STAMP)
+	@tests/postgres/programs
+	@DELIVERIES=$${DELIVERIES:-10000} FAILOVERS=$${FAILOVERS:-10} FSYNC=on $(BIN)/pytest --no-cov -p no:cacheprovider -q -s -m postgres tests/postgres/endurance
 
 # Five minutes of requests that nobody meant. It shares nothing with a `make test` that runs beside it.
 fuzz: $(STAMP)
@@ -97,6 +111,12 @@ bench: $(BENCH_STAMP)
 bench-quick: $(BENCH_STAMP)
 	@bench/programs
 	@PATH="$$PATH:/usr/sbin" $(BENCH_BIN)/python bench/run.py --quick
+
+# One, two and four workers on PostgreSQL, the file store beside them, about ten minutes: bench/SCALE.md, and the tables of docs/scale.md.
+bench-scale: $(BENCH_STAMP)
+	@bench/programs
+	@tests/postgres/programs
+	@PATH="$$PATH:/usr/sbin" $(BENCH_BIN)/python bench/scale.py --results bench/SCALE.md --page docs/scale.md
 
 # Never var/: it may hold somebody's destinations and the key to their secrets.
 clean:

@@ -106,7 +106,7 @@ def write_sealing_key(path: Path) -> Path:
 def found(text: str) -> set[str]:
     """Return the names of the canaries of which at least a part is in the text."""
     names = {name for name, (sign, shape) in SHAPES.items() if sign in text and shape.search(text)}
-    if any(mark in text for mark in _marks):
+    if any(map(text.__contains__, _marks)):  # for each line of a log: in C, and under no tracing
         names |= {name for name, value in _known.items() if any(part in text for part in _written(value))}
     return names
 

@@ -29,6 +29,7 @@ RUN: Final = {
     ("docs/install.md", "sh"): "tests/installation/test_install_page.py",
     ("docs/install.md", "nginx"): "tests/installation/test_proxies.py",
     ("docs/install.md", "caddyfile"): "tests/installation/test_proxies.py",
+    ("docs/operations.md", "sql"): "tests/postgres/test_operations_page.py",
 }
 """What a test of its own runs or checks, whole."""
 TOOLS: Final = {

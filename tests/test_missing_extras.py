@@ -89,6 +89,16 @@ def test_the_command_tells_what_to_install(kind: str, bare: Path, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("arguments", [("keys", "list"), ("worker",), ("migrate",)], ids=" ".join)
+def test_a_store_with_a_url_tells_what_to_install(arguments: tuple[str, ...], bare: Path, tmp_path: Path) -> None:
+    config = tmp_path / "consignee.toml"
+    config.write_text('[store]\nurl = "postgresql://ann:canary-password@127.0.0.1:1/store"\n')
+    done = without_extras.run(bare, *arguments, "--config", str(config))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].endswith("needs: pip install 'consignee[postgres]'")
+    assert "canary-password" not in done.stderr
+
+
 def test_a_botocore_of_somebody_elses_is_not_enough(tmp_path: Path) -> None:
     """With it requests can be signed, and the test of a destination would go well; but not a large file."""
     place = without_extras.make(tmp_path / "packages", "botocore")

@@ -10,6 +10,7 @@ from pages import PAGES, ROOT, rows
 TABLES: Final = (
     "What was accepted is not lost",
     "Files arrive, whatever the storage does",
+    "Several processes on one database",
     "Nothing inside is reached, and nothing gets out",
     "Bad input and overload",
 )

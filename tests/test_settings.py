@@ -37,7 +37,7 @@ def commented(path: Path) -> Iterator[tuple[tuple[str, ...], str]]:
     for line in path.read_text().splitlines():
         if match := re.fullmatch(r"\[([a-z0-9_.]+)\]", line):
             section = match[1]
-        elif match := re.match(r"([a-z_]+) = ", line):
+        elif match := re.match(r"([a-z0-9_]+) = ", line):
             yield (*section.split("."), match[1]), above
         above = line
 
@@ -90,6 +90,28 @@ def test_the_production_example_is_strict() -> None:
     assert settings.accounts.fixed == ()
     assert settings.egress == Settings().egress
     assert Path(settings.store.path).is_absolute()
+
+
+def test_what_the_production_example_holds_ready_are_settings_that_there_are(write: Write) -> None:
+    section, ready = "", []
+    for line in (CONFIG / "production.example.toml").read_text().splitlines():
+        if match := re.fullmatch(r"(?:# )?\[([a-z0-9.]+)\]", line):
+            section = match[1]
+        elif re.match(r"# [a-z0-9_]+ = ", line):
+            ready.append(f"[{section}]\n{line[2:]}\n")
+    assert len(ready) > 10
+    assert all(load_settings(write(text), environ={}).sources for text in ready)
+
+
+def test_the_url_of_a_database_is_taken_and_never_shown(tmp_path: Path) -> None:
+    """From a file too, which may end its line; of several hosts, too."""
+    url = "postgresql://consignee:hunter%2F2@db-1.internal:5432,db-2.internal/consignee"
+    (tmp_path / "url").write_text(url + "\n")
+    settings = load_settings(environ={"CONSIGNEE_STORE__URL_FILE": str(tmp_path / "url")})
+    assert settings.store.url == Secret(url)
+    assert 'url = "***"  # environment' in describe(settings)
+    assert "hunter" not in describe(settings) + repr(settings)
+    assert 'url = ""  # default' in describe(load_settings(environ={}))
 
 
 def test_the_environment_goes_before_the_file(write: Write) -> None:
@@ -230,8 +252,8 @@ def test_an_unknown_name_in_the_file_is_refused_with_the_nearest(
         ("[verification]\nevery = 24", "verification.every: must be text"),
         ("[verification]\nconcurrency = 0", "verification.concurrency: must be a number from 1 to 10000"),
         (
-            "[store]\nurl = 'postgresql://u:hunter2@h/d'",
-            "store.url: must be empty: a store with a URL is not supported",
+            "[store]\nurl = 'mysql://u:hunter2@h/d'",
+            "store.url: must be the URL of a PostgreSQL database, such as postgresql://",
         ),
     ],
 )

@@ -152,7 +152,8 @@ async def open_accounts(
     next start then goes on with what is left.
     """
     try:
-        pepper = await _peppered(store, sealer, random)
+        async with store.alone("pepper"):  # two that start for the first time would make two
+            pepper = await _peppered(store, sealer, random)
     except StoreFull:
         text = "there is no room on the disk for the pepper of API keys: make room, then start again"
         raise StoreUnusable(text) from None

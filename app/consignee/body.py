@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Protocol
@@ -84,8 +84,16 @@ class BytesBody(Body):
         return (whole[start : start + BLOCK_BYTES] for start in range(0, self.length, BLOCK_BYTES))
 
 
+class KeptBody(Body):
+    """A file of a result set, where those are kept."""
+
+    @abc.abstractmethod
+    def section(self, start: int, length: int) -> Body:
+        """Return that section, to be read and not to be sent: its digests are the whole file's, and are not looked at."""
+
+
 @dataclass(frozen=True)
-class FileBody(Body):
+class FileBody(KeptBody):
     """A file on disk, or the section of it that begins at `start`; never whole in memory.
 
     Reading raises OSError, or FileDamaged: if the file is shorter than it was, and, before the last piece is given out, if
@@ -128,6 +136,10 @@ class FileBody(Body):
         """Return whether they are kept beside the file."""
         sections = await asyncio.to_thread(lambda: self._sections)
         return sections is not None and sections.size == size
+
+    def section(self, start: int, length: int) -> Body:
+        """Return that section, to be read."""
+        return replace(self, start=self.start + start, length=length, checked=False, checksum=None)
 
     async def part(self, offset: int, length: int) -> Body:
         """Return a section, after reading it once for its digests if they are not kept beside the file; raises OSError."""

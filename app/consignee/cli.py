@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "serve": (options.add_serve, "serve the API over HTTP until SIGTERM"),
+    "worker": (options.add_worker, "deliver, without an API, until SIGTERM: beside servers, on the same database"),
     "health": (options.add_health, "ask the service on this machine whether it is ready; exit code 0 if so, 1 if not"),
     "deliver": (
         remote_options.add_deliver,
@@ -40,6 +41,11 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], str]] = {
     "secrets": (options.add_secrets, "rotate the key that seals secrets at rest, also while the server runs"),
     "backup": (options.add_backup, "write a backup of the store and the spool to a file, also while the server runs"),
     "restore": (options.add_restore, "restore a backup where there is nothing yet, while no server runs"),
+    "migrate": (
+        options.add_settings,
+        "bring the schema of the database that store.url names up to date, also while servers run",
+    ),
+    "store": (options.add_store, "copy a store to a database or to a directory, while no server runs on either"),
     "config": (options.add_settings, "show the effective settings, secrets hidden"),
     "completion": (options.add_completion, "print a script that lets a shell complete this command"),
     "demo": (options.add_demo, "the tour: a storage server, this service, and every step in between"),

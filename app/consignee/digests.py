@@ -115,11 +115,24 @@ class Sections:
             return None
         return Known(*_ENTRY.unpack_from(self.entries, offset // self.size * _ENTRY.size))
 
+    def encoded(self, sha256: bytes) -> bytes:
+        """Return the form in which they are kept with the content that has that digest: `encoded_size` bytes."""
+        content = _HEADER.pack(_MAGIC, self.size, self.length) + self.entries
+        return content + hashlib.sha256(content + sha256).digest()
+
+    @classmethod
+    def decoded(cls, kept: bytes, length: int, sha256: bytes) -> Self | None:
+        """Return what was kept with the content that has that length and digest; None if it is not whole."""
+        content, seal = kept[:-_SEAL], kept[-_SEAL:]
+        if len(content) < _HEADER.size or hashlib.sha256(content + sha256).digest() != seal:
+            return None
+        magic, size, told = _HEADER.unpack_from(content)
+        return cls(size, told, content[_HEADER.size :]) if (magic, told) == (_MAGIC, length) else None
+
     def write(self, path: Path | str, sha256: bytes) -> None:
         """Keep them beside the content at `path`, which has that digest. Raises OSError."""
-        content = _HEADER.pack(_MAGIC, self.size, self.length) + self.entries
         with open(_beside(path), "xb", opener=_private) as file:
-            file.write(content + hashlib.sha256(content + sha256).digest())
+            file.write(self.encoded(sha256))
 
     @classmethod
     def read(cls, path: Path, length: int, sha256: bytes) -> Self | None:
@@ -128,11 +141,12 @@ class Sections:
             kept = _beside(path).read_bytes()
         except OSError:
             return None
-        content, seal = kept[:-_SEAL], kept[-_SEAL:]
-        if len(content) < _HEADER.size or hashlib.sha256(content + sha256).digest() != seal:
-            return None
-        magic, size, told = _HEADER.unpack_from(content)
-        return cls(size, told, content[_HEADER.size :]) if (magic, told) == (_MAGIC, length) else None
+        return cls.decoded(kept, length, sha256)
+
+
+def encoded_size(length: int, size: int = SECTION_BYTES) -> int:
+    """Return how many bytes the digests of a content's sections take where they are kept; 0 if there is but one section."""
+    return 0 if length <= size else _HEADER.size + -(-length // size) * _ENTRY.size + _SEAL
 
 
 def _beside(path: Path | str) -> Path:

@@ -54,12 +54,12 @@ class SettingsError(ConsigneeError):
 
 
 class MissingExtra(ConsigneeError):
-    """A destination type needs a package that is not installed."""
+    """A destination type, or what else `needs` it, needs a package that is not installed."""
 
     code = "unavailable"
 
-    def __init__(self, extra: str) -> None:
-        super().__init__(f"this destination type needs: pip install 'consignee[{extra}]'")
+    def __init__(self, extra: str, *, needs: str = "this destination type") -> None:
+        super().__init__(f"{needs} needs: pip install 'consignee[{extra}]'")
         self.extra = extra
 
 

@@ -13,9 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consignee.agenda import Agenda
+from consignee.bygones import Bygones
 from consignee.errors import Conflict, ConsigneeError, IdempotencyKeyReused, NotFound, StoreError, StoreFull
 from consignee.precedents import Precedent, Precedents, Subject
+from consignee.renewal import UNDER_WAY, Renewals, as_now
 from consignee.secret import Secret
+from consignee.tenure import Tenure
 
 SWEEP: Final = 600.0
 """Seconds from one removal of old precedents to the next."""
@@ -38,17 +41,21 @@ Compose = Callable[[str], Awaitable[bytes]]
 
 
 class Idempotency:
-    """The keys of all accounts. In one process alone are those known that are in use."""
+    """The keys of all accounts. Those that are in use in other processes are known by their renewals."""
 
-    def __init__(self, precedents: Precedents) -> None:
+    def __init__(self, precedents: Precedents, *, renewals: Renewals | None = None) -> None:
         self._precedents = precedents
+        self._renewals = renewals or Renewals(precedents)
         self._in_use: set[tuple[str, str]] = set()
+        self._bygones: Bygones | None = None
 
     async def open(self) -> None:
         """Settle what an end in the middle left: it was made or not; raises StoreError.
 
-        What a full disk has no room for is settled when its key comes again.
+        What a full disk has no room for is settled when its key comes again. On a store that is shared, others may be at it.
         """
+        if self._precedents.store.shared:
+            return
         async for begun in self._precedents.unsettled():
             try:
                 await self._settle(begun)
@@ -58,12 +65,21 @@ class Idempotency:
     async def _settle(self, begun: Precedent) -> None:
         made = await self._precedents.made(begun.account, begun.subject)
         if made is None:
-            await self._precedents.forget(begun.account, begun.id)
+            await self._precedents.withdraw(begun)
         else:
             await self._precedents.save(replace(begun, subject=made, made=True))
 
-    def start(self, agenda: Agenda) -> None:
-        """Forget what is over a day old, again and again; the agenda ends it."""
+    async def _settle_late(self, begun: Precedent) -> None:
+        with suppress(Conflict):  # somebody is at it
+            latest = await self._renewals.settled(begun)
+            if latest is not None and not latest.made:
+                await self._settle(latest)
+
+    def start(self, agenda: Agenda, *, tenure: Tenure | None = None) -> None:
+        """Forget what is over a day old, again and again; the agenda ends it. On a shared store, who has the tenure does it."""
+        if self._precedents.store.shared:
+            tenure = tenure or Tenure(self._precedents.store)
+            self._bygones = Bygones(self._precedents, tenure=tenure, settle=self._settle_late)
 
         async def sweep() -> None:
             try:
@@ -77,23 +93,26 @@ class Idempotency:
 
     async def sweep(self) -> None:
         """Forget what is over a day old; raises StoreError."""
+        if self._bygones is not None:
+            return await self._bygones.sweep()
         for account, one in self._precedents.old():
             with suppress(Conflict), self._using(account, one):
                 await self._precedents.forget(account, one)
             await asyncio.sleep(0)
+        return None
 
     @contextmanager
     def claim(self, account: str, scope: str, key: str) -> Iterator["Claim"]:
         """Be the only one with that key of those who ask for the same thing; raises Conflict if somebody else is."""
         place = account, hashlib.sha256(f"{scope}\0{key}".encode()).hexdigest()
         with self._using(*place):
-            yield Claim(self._precedents, *place)
+            yield Claim(self._precedents, self._renewals, *place)
 
     @contextmanager
     def _using(self, account: str, id: str) -> Iterator[None]:  # noqa: A002
         place = account, id
         if place in self._in_use:
-            raise Conflict("A request with this Idempotency-Key is under way: repeat it when that has ended.")
+            raise Conflict(UNDER_WAY)
         self._in_use.add(place)
         try:
             yield
@@ -104,8 +123,9 @@ class Idempotency:
 class Claim:
     """One request with a key, as long as nobody else asks with that."""
 
-    def __init__(self, precedents: Precedents, account: str, id: str) -> None:  # noqa: A002
+    def __init__(self, precedents: Precedents, renewals: Renewals, account: str, id: str) -> None:  # noqa: A002
         self._precedents = precedents
+        self._renewals = renewals
         self._account = account
         self._id = id
 
@@ -115,7 +135,7 @@ class Claim:
         `make` and `recall` get the id: of what is to be made, and of what was. Raises IdempotencyKeyReused, RateLimited,
         Conflict if what was made is no more, StoreError, and what these two raise; what `make` raised may be tried again.
         """
-        before = await self._precedents.get(self._account, self._id)
+        before = await self._renewals.settled(await self._precedents.get(self._account, self._id))
         made = None if before is None else await self._made(before)
         if before is None or made is None:
             return await self._first(content, subject, make, before)
@@ -134,9 +154,13 @@ class Claim:
         # Who was cut off may still be about to save: under one id, only one of the two can.
         chosen = subject if before is None or subject.token else before.subject
         replaces = 0 if before is None else before.revision
-        begun = await self._precedents.begin(self._account, self._id, chosen, content, replaces=replaces)
         try:
-            body = await make(chosen.id)
+            begun = await self._precedents.begin(self._account, self._id, chosen, content, replaces=replaces)
+        except Conflict:
+            raise Conflict(UNDER_WAY) from None
+        try:
+            async with self._renewals.going_on(begun):
+                body = await make(chosen.id)
         except ConsigneeError:
             await self._withdraw(begun)
             raise
@@ -147,7 +171,7 @@ class Claim:
         """Nothing was made, unless only the answer failed: then it is remembered."""
         with suppress(StoreError):  # it says what is to be made, and that is not there: as good as nothing
             if await self._precedents.made(self._account, begun.subject) is None:
-                await self._precedents.forget(self._account, self._id)
+                await self._precedents.withdraw(begun)
 
     async def _again(self, made: Precedent, recall: Compose) -> Answer:
         if made.answer is not None:
@@ -173,7 +197,5 @@ class Claim:
             try:
                 await self._precedents.save(precedent)
                 return
-            except Conflict:  # sealed anew meanwhile, for nothing else changes what is in use
-                if (latest := await self._precedents.get(self._account, self._id)) is None:
-                    raise
-                precedent = replace(precedent, revision=latest.revision)
+            except Conflict:  # sealed anew, or renewed, meanwhile
+                precedent = as_now(precedent, await self._precedents.get(self._account, self._id))

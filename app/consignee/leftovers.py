@@ -69,12 +69,13 @@ class Leftovers:
         document = await self._store.get(KIND, account, id)
         return from_document(document, self._sealer) if document else None
 
-    async def places(self) -> list[tuple[str, str]]:
-        """Return account and id of all that are remembered."""
+    async def places(self, *, before: str = "~") -> list[tuple[str, str]]:
+        """Return account and id of all that are remembered since before that time (ISO 8601, UTC)."""
         return [
             (account, document.id)
             for account in await self._store.accounts(KIND)
             for document in await self._store.list(KIND, account)
+            if document.data["created_at"] < before
         ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -15,6 +15,9 @@ from consignee.proxy import Proxy
 from consignee.settings import EgressSettings, ProviderSettings, Settings
 from consignee.tracing import listeners
 from consignee.transport import Parts, Trace, Transport
+
+_STAGING_SECONDS: Final = 12.0
+"""Without any progress at the staging bucket."""
 
 
 def policy(settings: EgressSettings) -> Policy:
@@ -39,6 +42,15 @@ class Outlets:
         session = self._operators if own else self._customers
         idle, least = self._settings.delivery.idle_timeout, self._settings.delivery.least_bytes_per_second
         return Transport(session, endpoint_url=own, trace=trace, parts=self._parts, idle=idle, least=least)
+
+    def staging(self, endpoint_url: str) -> Transport:
+        """Return the transport for the bucket in which the operator keeps the files of result sets.
+
+        What is read there is sent to a customer's storage at the same time, for which patience must not be lost first, although
+        it is tried three times.
+        """
+        idle = min(_STAGING_SECONDS, self._settings.delivery.idle_timeout / 5)
+        return Transport(self._operators, endpoint_url=endpoint_url, idle=idle)
 
     def webhooks(self) -> aiohttp.ClientSession:
         """Return the session for addresses that customers name for messages; make requests with `allow_redirects=False`."""

@@ -1,65 +1,30 @@
 """Precedents: what was asked before under an idempotency key, and what came of it. Each is kept for a day."""
 
 import asyncio
-import hashlib
-import hmac
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any, Final
 
 from consignee.clock import timestamp
-from consignee.errors import LimitReached, NotFound, RateLimited
+from consignee.errors import Conflict, LimitReached, NotFound, RateLimited
+from consignee.precedent import Judgement, Precedent, Subject, fingerprint
 from consignee.sealed import open_secrets, seal_secrets
 from consignee.secret import Sealer, Secret
 from consignee.store import Document, Store
 from consignee.store.documents import discard
+
+__all__ = ["KEPT", "KIND", "Judgement", "Precedent", "Precedents", "Subject", "fingerprint"]
 
 KIND: Final = "idempotency_keys"
 KEPT: Final = timedelta(days=1)
 _SALT: Final = "salt"
 _ANSWER: Final = "answer"
 _SALT_BYTES: Final = 32
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A document that is to be made: that kind's with this `id`, or, with a `token`, one behind it that holds this token."""
-
-    kind: str
-    id: str
-    token: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Precedent:
-    """What is known of a key. Revision 0: not saved yet. `made` says that its subject is known to have been made.
-
-    The salt of the fingerprint lies sealed in the store, and so does the answer: neither tells what secrets they hold.
-    """
-
-    account: str
-    id: str
-    subject: Subject
-    fingerprint: str
-    salt: Secret
-    expires_at: str
-    made: bool = False
-    answer: Secret | None = None
-    revision: int = 0
-
-    def is_of(self, content: bytes) -> bool:
-        """Whether that was asked for."""
-        return hmac.compare_digest(self.fingerprint, fingerprint(content, self.salt))
-
-
-def fingerprint(content: bytes, salt: Secret) -> str:
-    """Return what tells this content from any other, but nothing about it to whoever does not know the salt."""
-    return hmac.digest(salt.reveal().encode(), content, hashlib.sha256).hex()
 
 
 class Precedents:
@@ -80,7 +45,12 @@ class Precedents:
         self._now = now
         self._random = random
         self._expiries: defaultdict[str, dict[str, str]] = defaultdict(dict)
-        """Of each account by id, the oldest first."""
+        """Of each account by id, the oldest first; nothing if the store is shared."""
+
+    @property
+    def store(self) -> Store:
+        """Where they are."""
+        return self._store
 
     async def get(self, account: str, id: str) -> Precedent | None:  # noqa: A002
         """Return a precedent; None if there is none, or it is over a day old. Raises StoreError."""
@@ -89,8 +59,19 @@ class Precedents:
             return None
         if document.data["expires_at"] > timestamp(self._now()):
             return self._read(document)
-        await self.forget(account, id)
+        await self._remove(document)
         return None
+
+    async def judge(self, account: str, id: str, *, late: float) -> Judgement:  # noqa: A002
+        """Remove a precedent if it is over a day old, and return how it was; `late` is in seconds. Raises StoreError."""
+        if (document := await self._store.get(KIND, account, id)) is None:
+            return Judgement()
+        left = datetime.fromisoformat(document.data["expires_at"]) - self._now()
+        if left <= timedelta():
+            await self._remove(document)
+            return Judgement(was_old=True)
+        is_new = KEPT - left < timedelta(seconds=late)
+        return Judgement(is_new=is_new, unsettled=None if is_new or document.data["made"] else self._read(document))
 
     async def unsettled(self) -> AsyncIterator[Precedent]:
         """Take up what is in the store, and yield those of which it is not known whether their subject was made."""
@@ -129,12 +110,21 @@ class Precedents:
             return await self.save(begun)
         except LimitReached:
             told = f"{self._most} idempotency keys were used within a day, and no more are remembered for an account."
-            raise RateLimited(told, retry_after=self._free_in(account)) from None
+            raise RateLimited(told, retry_after=await self._free_in(account)) from None
 
-    def _free_in(self, account: str) -> int:
+    async def _free_in(self, account: str) -> int:
         """In how many seconds the oldest one makes room for another."""
-        oldest = next(iter(self._expiries.get(account, {}).values()), "")
+        oldest = await self._oldest(account) if self._store.shared else self._first(account)
         return max(1, int((datetime.fromisoformat(oldest) - self._now()).total_seconds())) if oldest else 1
+
+    def _first(self, account: str) -> str:
+        return next(iter(self._expiries.get(account, {}).values()), "")
+
+    async def _oldest(self, account: str) -> str:
+        for one in await self._store.ids(KIND, account):
+            if (document := await self._store.get(KIND, account, one)) is not None:
+                return str(document.data["expires_at"])
+        return ""
 
     async def save(self, precedent: Precedent) -> Precedent:
         """Save a precedent in place of its revision, and return it as it is then; raises LimitReached, Conflict, StoreError."""
@@ -145,6 +135,8 @@ class Precedents:
         return saved
 
     def _note(self, account: str, id: str, expires_at: str) -> None:  # noqa: A002
+        if self._store.shared:  # others add some, and remove some
+            return
         expiries = self._expiries[account]
         if expiries.get(id) != expires_at:
             expiries.pop(id, None)
@@ -154,6 +146,22 @@ class Precedents:
         """Remove a precedent, if it is there; raises StoreError."""
         with suppress(NotFound):
             await discard(self._store, KIND, account, id, what="precedent")
+        self._drop(account, id)
+
+    async def withdraw(self, begun: Precedent) -> None:
+        """Remove what was begun, unless somebody else has begun anew with its key since; raises StoreError."""
+        while (latest := await self.get(begun.account, begun.id)) is not None and latest.is_same(begun):
+            with suppress(Conflict):  # renewed, or sealed anew
+                await self._store.remove(KIND, begun.account, begun.id, replaces=latest.revision)
+                self._drop(begun.account, begun.id)
+
+    async def _remove(self, document: Document) -> None:
+        """Remove a precedent as it is there; one that was begun anew meanwhile stays."""
+        with suppress(Conflict):
+            await self._store.remove(KIND, document.account, document.id, replaces=document.revision)
+            self._drop(document.account, document.id)
+
+    def _drop(self, account: str, id: str) -> None:  # noqa: A002
         self._expiries[account].pop(id, None)
         if not self._expiries[account]:
             del self._expiries[account]

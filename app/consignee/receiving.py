@@ -34,6 +34,10 @@ class CappedHandler(ResponseHandler):
         self._left = MOST
         super().set_response_params(**params)
 
+    def allow(self, length: int) -> None:
+        """Let the answer that is coming be so many bytes longer: its head has come, and its content was asked for."""
+        self._left += length
+
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._left -= len(data)

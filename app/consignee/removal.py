@@ -1,4 +1,7 @@
-"""Goes on removing the test files that a connectivity test had to leave behind, until each of them is gone."""
+"""Goes on removing the test files that a connectivity test had to leave behind, until each of them is gone.
+
+On a store that other processes have too, the process that tested goes on for some minutes, and then the one with the tenure.
+"""
 
 import asyncio
 import logging
@@ -6,7 +9,7 @@ import random as chance
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -17,12 +20,19 @@ from consignee.destination import Draft
 from consignee.errors import BucketNotFound, ConsigneeError, NotAStorageService, StoreError
 from consignee.leftovers import Leftover, Leftovers
 from consignee.outlets import Outlets
+from consignee.tenure import Tenure
 from consignee.turns import Turns
 from consignee.verification import Report
 
 DELAYS: Final = (1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0)
 """Seconds before each attempt; after them comes one a day."""
 DAY: Final = 86400.0
+OWN: Final = 4
+"""How many attempts are the tester's own, if there may be others: they take about six minutes."""
+LEFT: Final = timedelta(minutes=10)
+"""How old what is left must be, for its tester to have given it up or ended."""
+LOOK: Final = 300.0
+"""Seconds from one look for what others left to the next."""
 AT_ONCE: Final = 8
 JITTER: Final = 0.2
 
@@ -31,12 +41,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class _Errand:
-    """An attempt that is to come. `certain` says that the upload has ended, `found` what the test learned of the bucket."""
+    """An attempt that is to come. `certain` says that the upload has ended, `found` what the test learned of the bucket.
+
+    It is `own` if this process tested.
+    """
 
     account: str
     id: str
     attempt: int = 0
     certain: bool = False
+    own: bool = True
     found: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -73,6 +87,7 @@ class Remover:
         delays: Sequence[float] = DELAYS,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], float] = chance.random,
+        tenure: Tenure | None = None,
     ) -> None:
         self._leftovers = leftovers
         self._catalog = catalog
@@ -83,11 +98,35 @@ class Remover:
         self._now = now
         self._random = random
         self._turns = Turns(AT_ONCE, each=AT_ONCE // 4)
+        self._tenure = tenure if tenure is not None and tenure.is_shared else None
+        self._here: set[tuple[str, str]] = set()
 
     async def take_up(self) -> None:
-        """Go on with all that is remembered: to be called before the first test."""
+        """Go on with all that is remembered: to be called before the first test. What others left is looked for later."""
+        if self._tenure is not None:
+            return self._agenda.after(0, self._look)
         for account, id_ in await self._leftovers.places():
             self._plan(_Errand(account=account, id=id_))
+        return None
+
+    async def _look(self) -> None:
+        try:
+            if await self._is_ours():
+                await self._take_over()
+        except StoreError as error:
+            log.error("the test files that others left could not be looked for: %s", error)
+        finally:
+            self._agenda.after(LOOK, self._look)
+
+    async def _take_over(self) -> None:
+        """Go on with what is so old that its own process does not any more; its upload has ended long ago."""
+        before = timestamp(self._now() - LEFT)
+        for account, id_ in await self._leftovers.places(before=before):
+            if (account, id_) not in self._here:
+                self._plan(_Errand(account=account, id=id_, certain=True, own=False))
+
+    async def _is_ours(self) -> bool:
+        return self._tenure is None or await self._tenure.is_ours()
 
     @asynccontextmanager
     async def watch(self, account: str, draft: Draft, found: Mapping[str, str], *, id: str) -> AsyncIterator[Watch]:  # noqa: A002
@@ -117,6 +156,7 @@ class Remover:
                 watch.remembered = False
 
     def _plan(self, errand: _Errand) -> None:
+        self._here.add((errand.account, errand.id))
         delay = self._delay(errand.attempt) * (1 - JITTER + 2 * JITTER * self._random())
         self._agenda.after(delay, partial(self._run, errand))
 
@@ -127,10 +167,15 @@ class Remover:
         done = False
         try:
             async with self._turns.turn(errand.account):
-                done = await self._attempt(errand)
+                done = await self._is_left_to_others(errand) or await self._attempt(errand)
         finally:
-            if not done:
+            if done:
+                self._here.discard((errand.account, errand.id))
+            else:
                 self._plan(replace(errand, attempt=errand.attempt + 1))
+
+    async def _is_left_to_others(self, errand: _Errand) -> bool:
+        return not ((errand.own and errand.attempt < OWN) or await self._is_ours())
 
     async def _attempt(self, errand: _Errand) -> bool:
         """Return whether there is nothing more to do."""

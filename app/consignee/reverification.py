@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from consignee import leftovers
 from consignee.agenda import Agenda
-from consignee.errors import ConsigneeError, NotFound
+from consignee.errors import ConsigneeError, NotFound, StoreError
 from consignee.service import KIND, Destinations
 from consignee.store import Document
+from consignee.tenure import Tenure
 from consignee.turns import Turns
 
 SHORTEST: Final = 1.0
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 class Reverification:
     """Looks again and again for destinations whose last test is over `period` seconds ago.
 
-    Their tests are spread by chance over the time to the next look; each takes one of `turns`.
+    Their tests are spread by chance over the time to the next look; each takes one of `turns`. Of all processes on a store, the
+    one with the `tenure` does so.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Reverification:
         agenda: Agenda,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], float] = chance.random,
+        tenure: Tenure | None = None,
     ) -> None:
         self._destinations = destinations
         self._period = period
@@ -45,6 +48,7 @@ class Reverification:
         self._agenda = agenda
         self._now = now
         self._random = random
+        self._tenure = tenure
         self._booked: set[tuple[str, str]] = set()
 
     def start(self) -> None:
@@ -52,15 +56,24 @@ class Reverification:
         self._agenda.after(0, self._look)
 
     async def _look(self) -> None:
-        store = self._destinations.store
         try:
-            for account in await store.accounts(KIND):
-                for document in await store.list(KIND, account):
-                    if self._is_due(document.data):
-                        self._book(account, document.id)
-                await asyncio.sleep(0)  # many accounts must not hold up the requests
+            if await self._is_ours():
+                await self._book_all()
+        except StoreError as error:
+            log.error("the destinations whose last test is old could not be looked for: %s", error)
         finally:
             self._agenda.after(self._interval, self._look)
+
+    async def _is_ours(self) -> bool:
+        return self._tenure is None or await self._tenure.is_ours()
+
+    async def _book_all(self) -> None:
+        store = self._destinations.store
+        for account in await store.accounts(KIND):
+            for document in await store.list(KIND, account):
+                if self._is_due(document.data):
+                    self._book(account, document.id)
+            await asyncio.sleep(0)  # many accounts must not hold up the requests
 
     def _is_due(self, data: Mapping[str, Any]) -> bool:
         if not data["enabled"] or data["type"] not in self._destinations.catalog.types:
@@ -83,7 +96,7 @@ class Reverification:
         ids = {"account": account, "destination": id}
         try:
             async with self._turns.turn(account):
-                if await self._is_still_due(account, id):
+                if await self._is_still_due(account, id) and await self._is_ours():
                     await self._destinations.test_saved(account, id, patient=True)
         except NotFound:
             log.debug("destination %s of account %s was deleted before its test", id, account, extra=ids)

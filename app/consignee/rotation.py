@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from consignee.errors import Conflict, NotFound
 from consignee.key_ring import KeyRing
@@ -19,6 +20,12 @@ from consignee.secret import Sealer, key_id_of
 from consignee.settings import SecretsSettings
 from consignee.store import Store
 from consignee.store.documents import discard, fetch
+
+_SHARED: Final = (
+    "Other processes may have this store open, and all of them need a new key before one of them seals with it. Make one, put it"
+    " behind the present one in the key file of every process, and restart them all; then put it first everywhere, restart them"
+    " all again, and run `consignee secrets rotate --resume`."
+)
 
 
 class Making(StrEnum):
@@ -40,7 +47,8 @@ class KeyUse:
 
 
 class Rotation:
-    """The keys of an open store that nobody else has open, and what they seal. One thing is done at a time."""
+    """The keys of an open store, and what they seal; one thing is done at a time. On a store that other processes have too, no
+    key is made: they all need it before anything is sealed with it."""
 
     def __init__(
         self,
@@ -126,6 +134,8 @@ class Rotation:
         return any(counts[key_id_of(key)] for key in keys[1:])
 
     async def _with_new_key(self, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+        if self._store.shared:
+            raise Conflict(_SHARED)
         if not self._ring.is_file:
             raise Conflict(
                 f"The key is in {self._ring.source}, where only you can change it: put a new key there, before the present "

@@ -11,6 +11,7 @@ _HOST = r"\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|\{account\}|\{region\}|\{bucket\}
 _PATH = r"(?:/(?:[A-Za-z0-9._~-]|\{account\}|\{region\}|\{bucket\})+)+/?|/"
 _ENDPOINT = re.compile(rf"(https?://({_HOST})(:(?P<port>[0-9]{{1,5}}))?({_PATH})?)?")
 _HTTP_ORIGIN = re.compile(r"http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):[0-9]+")
+_STORE = re.compile(r"postgres(?:ql)?://[!-~]+")
 _EVERY = re.compile(r"([1-9][0-9]{0,5}[smhd])?")
 
 
@@ -62,7 +63,14 @@ def is_sealing_key(key: Secret) -> None:
 
 NOT_EMPTY: Final = demand(bool, "text that is not empty")
 PERIOD: Final = demand(re.compile("[1-9][0-9]{0,5}[smhd]").fullmatch, "a duration such as 14d")
-NO_URL: Final = demand(lambda url: not url, "empty: a store with a URL is not supported by this version")
+STORE_URL: Final = demand(
+    lambda url: not url or _STORE.fullmatch(url.reveal()),
+    "the URL of a PostgreSQL database, such as postgresql://consignee@db.internal/consignee, or empty",
+)
+KEY_PREFIX: Final = demand(
+    re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*|").fullmatch,
+    "text of letters, digits and . _ -, with single slashes between",
+)
 DURATION: Final = demand(_EVERY.fullmatch, "a whole number followed by s, m, h or d, or empty")
 PROXY: Final = demand(
     lambda url: not url or (_HTTP_ORIGIN.fullmatch(url) and is_endpoint(url)),

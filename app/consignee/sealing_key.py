@@ -3,9 +3,10 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
-from consignee.errors import StoreFull, StoreUnusable
+from consignee.errors import Conflict, StoreFull, StoreUnusable
 from consignee.key_ring import KeyRing
 from consignee.resealing import count_keys
 from consignee.sealed import SEALED
@@ -18,6 +19,8 @@ __all__ = ["KIND", "SEALED", "load_sealer", "register"]
 KIND: Final = "sealing_keys"
 """A document for the id of each key that something may be sealed with: it is there before anything is."""
 
+_WHENCE: Final = {False: "back, from your backup", True: "there that the other processes on this store have"}
+
 log = logging.getLogger(__name__)
 
 
@@ -29,6 +32,11 @@ async def load_sealer(
     Raises StoreUnusable if a key is missing that something in the store is sealed with; SettingsError if what is there is not
     a key. A new first key that the disk has no room to note does not seal yet: the next one does that is noted.
     """
+    async with store.alone("sealing key"):  # two that start for the first time would make two
+        return await _loaded(settings, store, random)
+
+
+async def _loaded(settings: SecretsSettings, store: Store, random: Callable[[int], bytes]) -> Sealer:
     ring = KeyRing(settings)
     used = [document.id for document in await store.list(KIND, "")]
     keys = ring.read()
@@ -54,7 +62,8 @@ def _noted_first(keys: Sequence[bytes], used: list[str]) -> list[bytes]:
 async def register(store: Store, key_id: str) -> None:
     """Note durably that something may be sealed with that key; raises StoreError."""
     if await store.get(KIND, "", key_id) is None:
-        await store.save(KIND, "", key_id, {})
+        with suppress(Conflict):  # another process did
+            await store.save(KIND, "", key_id, {})
 
 
 async def _require(sealer: Sealer, ring: KeyRing, store: Store, used: list[str]) -> None:
@@ -78,7 +87,7 @@ def _make(ring: KeyRing, store: Store, used: list[str], random: Callable[[int], 
     if used or not _is_new(store):
         raise StoreUnusable(
             f"the store holds secrets sealed with key {_names(used)}, but {ring.source} does not exist: "
-            "put the key back, from your backup; without it the secrets can't be read"
+            f"put the key {_WHENCE[store.shared]}; without it the secrets can't be read"
         )
     keys = (new_key(random, used),)
     ring.write(keys)

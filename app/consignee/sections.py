@@ -9,10 +9,10 @@ from typing import Any, Final
 from consignee.rules import (
     BARE_URL,
     DURATION,
-    NO_URL,
     NOT_EMPTY,
     PERIOD,
     PROXY,
+    STORE_URL,
     Rule,
     are_durations,
     are_egress_rules,
@@ -21,14 +21,12 @@ from consignee.rules import (
     one_of,
 )
 from consignee.secret import Secret
+from consignee.setting import setting as _setting
+from consignee.staging_section import StagingSettings
 
 Name = tuple[str, ...]
 _SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MIB: Final = 1024 * 1024
-
-
-def _setting(default: Any, about: str, rule: Rule | None = None, *, in_file: bool = True) -> Any:
-    return field(default=default, metadata={"about": about, "rule": rule, "in_file": in_file})
 
 
 def seconds(duration: str) -> float:
@@ -51,7 +49,11 @@ class StoreSettings:
     """Where the documents are kept."""
 
     path: str = _setting("var", "Directory of the store.", NOT_EMPTY)
-    url: str = _setting("", "Always empty: a store with a URL is not supported by this version.", NO_URL)
+    url: Secret = _setting(  # noqa: RUF009, for it returns a field
+        Secret(""), "A PostgreSQL database in place of the directory, for several processes; empty: none.", STORE_URL
+    )
+    timeout: float = _setting(5, "Seconds that the database gets to answer, or to come back.", between(0.1, 300))
+    connections: int = _setting(10, "Most connections of one process to the database.", between(2, 1000))
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,7 @@ class Settings:
     metrics: MetricsSettings = MetricsSettings()
     verification: VerificationSettings = VerificationSettings()
     delivery: DeliverySettings = DeliverySettings()
+    staging: StagingSettings = StagingSettings()  # noqa: RUF009, for it is frozen
     providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: MappingProxyType({}))
     sources: Mapping[Name, str] = field(default_factory=dict, repr=False, compare=False)
 

@@ -33,6 +33,7 @@ from consignee.sections import (
     StoreSettings,
     VerificationSettings,
 )
+from consignee.staging_section import StagingSettings
 
 __all__ = [
     "SETTINGS",
@@ -47,6 +48,7 @@ __all__ = [
     "ServerSettings",
     "Setting",
     "Settings",
+    "StagingSettings",
     "StoreSettings",
     "VerificationSettings",
     "describe",
@@ -54,8 +56,8 @@ __all__ = [
 ]
 
 _PREFIX: Final = "CONSIGNEE_"
-_KEYS: Final = ("secrets", "key")
-"""White space stands between them, also line ends, as it may in a file: what keeps secrets often ends them so."""
+_SPACED: Final = (("secrets", "key"), ("staging", "gcs_service_account_json"))
+"""White space stands in them where it means nothing, also line ends, as it may in a file."""
 _ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PROVIDER = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Kubernetes sets these in every container beside a service of our name; they are not the operator's mistake.
@@ -103,6 +105,7 @@ _KINDS: Final[Mapping[Any, _Kind]] = {
     int: _Kind("a whole number", lambda raw: type(raw) is int, _number),
     float: _Kind("a number", lambda raw: type(raw) in (int, float), _number),
     str: _Kind(_TEXT, _is_text),
+    Secret: _Kind(_TEXT, _is_text, make=Secret),
     Secret | None: _Kind(_TEXT, _is_text, make=Secret),
     tuple[str, ...]: _Kind(
         "a list of texts",
@@ -125,7 +128,7 @@ def load_settings(path: Path | None = None, *, environ: Mapping[str, str] = os.e
         found[name] = _checked(_find(name, str(path)), name, raw, str(path)), "file"
     for variable, name, text in _overrides(environ):
         setting = _find(name, variable, spell=_variable)
-        if name == _KEYS:
+        if name in _SPACED:
             text = " ".join(text.split())
         found[name] = _checked(setting, name, _KINDS[setting.type].of_text(text), variable), "environment"
     return _build(found)
@@ -257,7 +260,7 @@ def _entries(prefix: Name, section: Any, sources: Mapping[Name, str]) -> Iterato
 def _shown(value: object) -> Any:
     match value:
         case Secret():
-            return "***"
+            return "***" if value else ""
         case FixedAccount():
             return {"name": value.name, "api_key": _shown(value.api_key)}
         case tuple():

@@ -3,8 +3,10 @@
 Redirects are never followed. An answer's body is read up to a limit; what a provider needs from it fits.
 """
 
+import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -25,8 +27,19 @@ from consignee.errors import (
 )
 from consignee.passage import Passage
 from consignee.phases import Trace
+from consignee.receiving import CappedHandler
 
-__all__ = ["ANSWER_BYTES", "IDLE_SECONDS", "LEAST_RATE", "Answer", "Parts", "Trace", "Transport", "network_failure"]
+__all__ = [
+    "ANSWER_BYTES",
+    "IDLE_SECONDS",
+    "LEAST_RATE",
+    "Answer",
+    "Arrival",
+    "Parts",
+    "Trace",
+    "Transport",
+    "network_failure",
+]
 
 ANSWER_BYTES: Final = 64 * 1024
 IDLE_SECONDS: Final = 60.0
@@ -40,6 +53,44 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Arrival:
+    """An answer of which only the head has come. Its content is read once, in one of two ways, which raise a ProviderFailure."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, most: int, idle: float, least: float) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._most = most
+        self._idle = idle
+        self._least = least
+
+    async def answer(self) -> Answer:
+        """Return it with the beginning of its content, as of a refusal."""
+        try:
+            async with asyncio.timeout(self._idle):
+                return Answer(self.status, self.headers, await _beginning(self._response))
+        except _BREAKS as error:
+            raise network_failure(error) from None
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield the content as it comes, in pieces of any size; the time that is spent with them does not count."""
+        if (connection := self._response.connection) and isinstance(connection.protocol, CappedHandler):
+            connection.protocol.allow(self._most)
+        now, left, gone = asyncio.get_running_loop().time, self._idle, 0
+        while True:
+            asked = now()
+            try:
+                async with asyncio.timeout(min(self._idle, left)):
+                    piece = await self._response.content.readany()
+            except _BREAKS as error:
+                raise network_failure(error) from None
+            if not piece:
+                return
+            gone += len(piece)
+            left += len(piece) / self._least - (now() - asked) if self._least else 0.0
+            yield piece
 
 
 @dataclass(frozen=True)
@@ -56,6 +107,9 @@ class Parts:
 
 
 Kept = TypeVar("Kept")
+_BREAKS: Final = (aiohttp.ClientError, OSError, ValueError)
+"""What the HTTP client raises when a request fails."""
+_UNTIMED: Final = aiohttp.ClientTimeout(total=None)
 _KEPT: Final[WeakKeyDictionary[aiohttp.ClientSession, dict[Any, Any]]] = WeakKeyDictionary()
 
 
@@ -124,7 +178,7 @@ class Transport:
                     timeout=timeout,
                 )
                 answer = Answer(response.status, response.headers, await _beginning(response))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except _BREAKS as error:
             if passage.broken is None:
                 # Others quote the URL or what was answered, and both may hold what is secret.
                 raise network_failure(error) from (error if isinstance(error, aiohttp.ClientConnectorError) else None)
@@ -134,6 +188,25 @@ class Transport:
         if passage.broken is not None:
             raise passage.broken
         return answer
+
+    @asynccontextmanager
+    async def fetch(self, url: str, *, headers: Mapping[str, str], most: int) -> AsyncIterator[Arrival]:
+        """Yield the answer to a GET, of which at most that much content is awaited; raises a ProviderFailure if there is none.
+
+        It is waited for as long as the idle limit, and for its content on the average no longer than the least rate takes.
+        Left early, the connection is closed.
+        """
+        phases.watch(self._trace)
+        ask = self._session.get(URL(url, encoded=True), headers=headers, allow_redirects=False, timeout=_UNTIMED)
+        try:
+            async with asyncio.timeout(self._idle):
+                response = await ask
+        except _BREAKS as error:
+            raise network_failure(error) from (error if isinstance(error, aiohttp.ClientConnectorError) else None)
+        try:
+            yield Arrival(response, most=most, idle=self._idle, least=self._least)
+        finally:
+            response.close()
 
 
 @lru_cache

@@ -13,6 +13,7 @@ import pytest
 from consignee.delivery.folder import Folder
 from consignee.delivery.intake import HELD, SMALL_BYTES, Intake
 from consignee.delivery.keeping import FILES, GROUPS
+from consignee.delivery.spool_intake import SpoolIntake
 from consignee.errors import StoreError
 from delivery.spooling import arriving, content, lying_in, opened
 
@@ -181,6 +182,7 @@ async def test_what_is_no_fault_of_the_disk_is_raised_as_it_is(tmp_path: Path) -
     spool = await opened(tmp_path)
     async with spool.intake() as intake:
         await intake.add("a", arriving(b"x"))
+        assert isinstance(intake, SpoolIntake)
         intake._held[1] = None  # type: ignore[assignment]
         with pytest.raises(TypeError):
             await intake.keep()

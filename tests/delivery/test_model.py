@@ -18,7 +18,7 @@ from consignee.collection import Collection
 from consignee.delivery.result_set import ResultSet
 from consignee.store.json_file import JsonFileStore
 from delivery.depot import Clock, depot
-from delivery.spooling import content
+from delivery.stage import read
 from delivery.warehouse import Warehouse, passing
 from store.test_model import BOUNDED, STEPS, copied
 
@@ -159,7 +159,7 @@ class ResultSetMachine(RuleBasedStateMachine):
         assert await parts.spool.tokens() == sorted(one.token for one in found)
         assert list((self.directory / "depot" / "spool" / "incoming").iterdir()) == []
         for one in found:
-            files = {file.name: await content(parts.spool, one.token, n, file) for n, file in enumerate(one.files)}
+            files = {file.name: await read(parts.spool, one.token, one.files, n) for n, file in enumerate(one.files)}
             assert files == self.expected[one.id]
         planned = {f"{one.id}.{self.destination}" for one in found}
         assert await parts.deliveries.ids("ann") == planned

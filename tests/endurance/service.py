@@ -106,7 +106,12 @@ class Api:
 
 async def bucket(api: Api, storage: ChaosServer, number: int, **fields: Any) -> str:
     """Create a destination for the bucket of that number, and return its id."""
-    values = {
+    return await api.destination(f"bucket {number}", **{**bucket_fields(storage, number), **fields})
+
+
+def bucket_fields(storage: ChaosServer, number: int) -> dict[str, str]:
+    """Return what a destination for the bucket of that number needs, but for its name."""
+    return {
         "s3_access_key_id": storage.key_id,
         "s3_secret_access_key": storage.secret,
         "s3_bucket_name": f"bucket-{number:03d}",
@@ -115,7 +120,6 @@ async def bucket(api: Api, storage: ChaosServer, number: int, **fields: Any) -> 
         "s3_addressing_style": "path",
         "s3_path_prefix": "exports/%RESULT_SET_ID%",
     }
-    return await api.destination(f"bucket {number}", **{**values, **fields})
 
 
 def _form(files: Mapping[str, bytes] | None) -> aiohttp.FormData | None:

@@ -16,7 +16,8 @@ class Faults:
     error500, error503 (with `Retry-After: retry_after`), refuse (403 AccessDenied): the body is read and not stored.
     cut, error_after, drop_after: all is done as asked; then half of the answer is sent, a 500, or nothing, and (but
     for the 500) the connection is closed. A dead server stalls always. `delay` and `slow`, in milliseconds, add up
-    before every answer. `on` names the operations that faults befall: put, delete, begin, part, complete, abort; all if empty.
+    before every answer. `on` names the operations that faults befall: put, get, delete, begin, part, complete, abort;
+    all if empty.
     """
 
     drop: float = 0.0

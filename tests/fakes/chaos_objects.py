@@ -1,10 +1,11 @@
-"""The operations of the S3 server of the chaos tests: objects and multipart uploads.
+"""The operations of the S3 server of the chaos tests: objects, multipart uploads, and reading where contents are kept.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 """
 
 import asyncio
 import hashlib
+import re
 import secrets
 import xml.etree.ElementTree as ET
 from collections import defaultdict
@@ -22,11 +23,14 @@ LONGEST_PUT = 5 * 1024**3
 LONGEST_KEY = 1024
 LONGEST_LIST = 4 * 1024**2
 MOST_PARTS = 10_000
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 
 
 def operation(call: Call) -> str:
     """Return which operation is asked for, or an empty string."""
     match call.head.method, "uploadId" in call.query, "uploads" in call.query:
+        case "GET", False, False:
+            return "get"
         case "PUT", in_parts, False:
             return "part" if in_parts else "put"
         case "DELETE", in_parts, False:
@@ -62,7 +66,7 @@ class Objects:
             raise Refusal(400, "KeyTooLongError", "Your key is too long.")
         name = operation(call)
         if not (name and call.key):
-            raise Refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+            raise _not_allowed()
         return await getattr(self, f"_{name}")(call, payload)  # type: ignore[no-any-return]
 
     async def _put(self, call: Call, payload: str) -> Answer:
@@ -74,6 +78,20 @@ class Objects:
             file.rename(self.ledger.content(digests.sha256))
         self.ledger.put(call.name, digests.sha256, digests.length)
         return Answer(200, {"ETag": f'"{digests.md5}"'})
+
+    async def _get(self, call: Call, payload: str) -> Answer:
+        if not self.ledger.keep:
+            raise _not_allowed()
+        if (stored := self.ledger.objects.get(call.name)) is None:
+            raise Refusal(404, "NoSuchKey", "The specified key does not exist.", {"Key": call.key})
+        content = self.ledger.content(stored.sha256).read_bytes()
+        if not (asked := _RANGE.fullmatch(call.head.headers.get("range", ""))):
+            return Answer(200, {"Content-Type": "binary/octet-stream"}, content)
+        first, last = int(asked[1]), min(int(asked[2] or stored.length), stored.length - 1)
+        if first > last:
+            raise Refusal(416, "InvalidRange", "The requested range is not satisfiable")
+        headers = {"Content-Range": f"bytes {first}-{last}/{stored.length}"}
+        return Answer(206, headers, content[first : last + 1])
 
     async def _delete(self, call: Call, payload: str) -> Answer:
         self.ledger.delete(call.name)
@@ -131,6 +149,10 @@ class Objects:
         if any(part.length < self.min_part for part in found[:-1]):
             raise Refusal(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.")
         return found
+
+
+def _not_allowed() -> Refusal:
+    return Refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 
 
 def _wanted(body: bytes) -> list[tuple[int, str]]:

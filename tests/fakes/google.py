@@ -1,4 +1,4 @@
-"""Google's token endpoint and the parts of Cloud Storage's JSON API that write and delete, strictly.
+"""Google's token endpoint and the parts of Cloud Storage's JSON API that write, read and delete, strictly.
 
 https://cloud.google.com/storage/docs/json_api/v1 and, for the errors, its page on status codes. Over real sockets, plain
 or with TLS; uploads in one request, and those in sessions.
@@ -19,14 +19,14 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from fakes.google_answers import JSON, described, failure, is_name
+from fakes.google_answers import JSON, described, failure, is_name, media
 from fakes.google_oauth import TokenService
 from fakes.google_sessions import Session, Sessions
 from fakes.hostile import HTML
 from fakes.scripted import Answer, Request, Responder, Server, scripted
 
 HOSTS: Final = ("oauth2.googleapis.com", "storage.googleapis.com", "www.googleapis.com")
-Right = Literal["create", "delete"]
+Right = Literal["create", "delete", "get"]
 Fault = Callable[[Request, Responder], Answer]
 """What goes wrong: from the request and the one who would answer it well, to what is answered."""
 
@@ -57,7 +57,7 @@ class Google:
         """Return what Google's clock shows, in seconds since 1970."""
         return self._now() + self.skew
 
-    def service_account(self, email: str, *, may: Collection[Right] = ("create", "delete")) -> dict[str, str]:
+    def service_account(self, email: str, *, may: Collection[Right] = ("create", "delete", "get")) -> dict[str, str]:
         """Create an account that may do this in every bucket, and return its JSON."""
         self.rights[email] = may
         return self.oauth.service_account(email)
@@ -103,6 +103,8 @@ class Google:
                 return self._upload(email, unquote(bucket), url.query, request)
             case "DELETE", "storage", "v1", "b", bucket, "o", name:
                 return self._delete(email, unquote(bucket), unquote(name, errors="strict"))
+            case "GET", "storage", "v1", "b", bucket, "o", name if url.query == "alt=media":
+                return self._read(email, unquote(bucket), unquote(name, errors="strict"), request)
         return Answer(404, {"Content-Type": "text/html; charset=UTF-8"}, b"Not Found")
 
     def _upload(self, email: str, bucket: str, query: str, request: Request) -> Answer:
@@ -138,6 +140,16 @@ class Google:
         if self.objects[bucket].pop(name, None) is None:
             return failure(404, "notFound", f"No such object: {bucket}/{name}")
         return Answer(204, {"Content-Type": "application/json"})
+
+    def _read(self, email: str, bucket: str, name: str, request: Request) -> Answer:
+        if refused := self._refused(email, bucket, ["get"]):
+            return refused
+        found = self.objects[bucket].get(name)
+        if found is None:
+            return Answer(
+                404, {"Content-Type": "text/html; charset=UTF-8"}, f"No such object: {bucket}/{name}".encode()
+            )
+        return media(found, request.headers.get("range", ""))
 
     def _refused(self, email: str, bucket: str, needed: Collection[Right]) -> Answer | None:
         if bucket not in self.objects:

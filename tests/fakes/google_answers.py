@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote
 
 from fakes.scripted import Answer
 
+_RANGE: Final = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 JSON: Final = {"Content-Type": "application/json; charset=UTF-8"}
 
 
@@ -45,6 +47,17 @@ def described(bucket: str, name: str, content: bytes, *, kind: str, now: float) 
         "updated": at,
     }
     return Answer(200, JSON, json.dumps(about).encode())
+
+
+def media(content: bytes, wanted: str) -> Answer:
+    """Return the content itself, or that range of it."""
+    kind = {"Content-Type": "application/octet-stream"}
+    if (match := _RANGE.fullmatch(wanted)) is None:
+        return Answer(200, kind, content)
+    first, last = int(match[1]), min(int(match[2] or len(content)), len(content) - 1)
+    if first >= len(content):
+        return Answer(416, {"Content-Type": "text/html; charset=UTF-8"}, b"The requested range cannot be satisfied.")
+    return Answer(206, kind | {"Content-Range": f"bytes {first}-{last}/{len(content)}"}, content[first : last + 1])
 
 
 def is_name(name: object) -> bool:

@@ -19,6 +19,9 @@ def obliging(request: Request, *, scheme: str = "http") -> Answer:
     query = parse_qs(url.query, keep_blank_values=True)
     if request.method == "DELETE":
         return Answer(204)
+    if request.method == "GET":
+        first, last = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+        return Answer(206, {"Content-Range": f"bytes {first}-{last}/*"}, bytes(last - first + 1))
     if url.path.endswith("/token"):
         return Answer(200, {}, json.dumps({"access_token": TOKEN, "expires_in": 3600}).encode())
     if "upload_id" in query or query.get("uploadType") == ["media"]:

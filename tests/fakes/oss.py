@@ -1,12 +1,13 @@
 """A strict Alibaba Cloud OSS: it checks every signature, keeps what is put, and answers in the vendor's own words.
 
-It takes PUT and DELETE of an object, and uploads in parts. A bucket is the first label of the host, or with `path_style` the
+It takes PUT, GET and DELETE of an object, and uploads in parts. A bucket is the first label of the host, or with `path_style` the
 first part of the path, which the vendor itself does not offer. The region of the endpoint is what follows `oss-` in the host,
 or else `region`.
 """
 
 import asyncio
 import hashlib
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ class Switches:
 
 
 _NO_FAULTS = Switches()
+_RANGE = re.compile(r"bytes=([0-9]+)-([0-9]*)")
 
 
 @dataclass
@@ -110,6 +112,8 @@ class Oss:
         match operation:
             case Operation.PUT:
                 return answers.plain(200, request_id, self._store(place, [content]) | {"ETag": content.etag})
+            case Operation.GET:
+                return self._read(place, request.headers.get("range", ""), request_id)
             case Operation.DELETE:
                 self._remove(place)
             case Operation.BEGIN:
@@ -140,6 +144,19 @@ class Oss:
             return {}
         objects[place.key] = b"".join(piece.data or b"" for piece in pieces)
         return {"x-oss-hash-crc64ecma": str(crc64(objects[place.key]))}
+
+    def _read(self, place: Place, wanted: str, request_id: str) -> Answer:
+        """A range that can't be read is taken for none, as OSS does; one that begins after the end is refused."""
+        found = self.objects.get(place.bucket, {}).get(place.key)
+        if found is None:
+            raise Refusal(answers.NO_SUCH_KEY, {"Key": place.key})
+        if (match := _RANGE.fullmatch(wanted)) is None:
+            return answers.plain(200, request_id, {}, found)
+        first, last = int(match[1]), min(int(match[2] or len(found)), len(found) - 1)
+        if first >= len(found):
+            raise Refusal(answers.INVALID_RANGE, {"ActualObjectSize": str(len(found)), "RangeRequested": wanted})
+        headers = {"Content-Range": f"bytes {first}-{last}/{len(found)}"}
+        return answers.plain(206, request_id, headers, found[first : last + 1])
 
     def _remove(self, place: Place) -> None:
         for kept in (self.objects, self.stored):

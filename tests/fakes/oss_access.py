@@ -38,6 +38,7 @@ class User:
     may_put: bool = True
     may_delete: bool = True
     may_abort: bool = True
+    may_get: bool = True
     disabled: bool = False
     inactive: bool = False
 
@@ -45,10 +46,11 @@ class User:
 class Operation(Enum):
     """What the fake can do."""
 
-    PUT, DELETE, BEGIN, ADD, COMPLETE, ABORT = range(6)
+    PUT, DELETE, BEGIN, ADD, COMPLETE, ABORT, GET = range(7)
 
 
 _OPERATIONS = {
+    ("GET", frozenset[str]()): Operation.GET,
     ("PUT", frozenset[str]()): Operation.PUT,
     ("DELETE", frozenset[str]()): Operation.DELETE,
     ("POST", frozenset({"uploads"})): Operation.BEGIN,
@@ -190,7 +192,7 @@ def check_account(request: Request, place: Place, user: User) -> None:
 
 def operation_of(request: Request) -> Operation:
     """Return what the request asks for; refuses what the fake doesn't have."""
-    if request.method not in ("PUT", "POST", "DELETE"):
+    if request.method not in ("GET", "PUT", "POST", "DELETE"):
         raise Refusal(answers.METHOD_NOT_ALLOWED, {"Method": request.method})
     names = frozenset(name for name in parameters_of(request) if not name.startswith("x-oss-"))
     if (request.method, names) not in _OPERATIONS:
@@ -200,7 +202,11 @@ def operation_of(request: Request) -> Operation:
 
 def check_right(operation: Operation, user: User) -> None:
     """Refuse what the user has no right to: all parts of an upload are of the right to put, but to abort it is one of its own."""
-    rights = {Operation.DELETE: user.may_delete, Operation.ABORT: user.may_abort}
+    rights = {
+        Operation.GET: user.may_get,
+        Operation.DELETE: user.may_delete,
+        Operation.ABORT: user.may_abort,
+    }
     if not rights.get(operation, user.may_put):
         raise Refusal(answers.ACCESS_DENIED)
 

@@ -98,12 +98,14 @@ IN_DEBT_OVERDUE = Error(403, "InDebtOverdue", "Current user is indebted Overdue.
 BUCKET_DISABLE = Error(403, "BucketDisable", "BucketDisable")
 
 NO_SUCH_BUCKET = Error(404, "NoSuchBucket", "The specified bucket does not exist.", "0015-00000101")
+NO_SUCH_KEY = Error(404, "NoSuchKey", "The specified key does not exist.", "0026-00000001")
 NO_SUCH_UPLOAD = Error(
     404,
     "NoSuchUpload",
     "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.",
 )
 METHOD_NOT_ALLOWED = Error(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+INVALID_RANGE = Error(416, "InvalidRange", "The requested range cannot be satisfied.")
 QPS_LIMIT_EXCEEDED = Error(429, "QpsLimitExceeded", "Please reduce your request rate.")
 INTERNAL_ERROR = Error(500, "InternalError", "We encountered an internal error. Please try again.")
 NOT_IMPLEMENTED = Error(501, "NotImplemented", "A header you provided implies functionality that is not implemented.")
@@ -132,9 +134,9 @@ def moment(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def plain(status: int, request_id: str, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer without a body."""
-    return Answer(status, _common(request_id) | dict(headers or {}))
+def plain(status: int, request_id: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    """Return an answer without a document."""
+    return Answer(status, _common(request_id) | dict(headers or {}), body)
 
 
 def told(request_id: str, root: str, elements: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Answer:

@@ -185,3 +185,19 @@ def test_a_seed_repeats_the_faults_with_their_probabilities() -> None:
     assert drawn(1) == first != drawn(2)
     assert all(400 < first.count(kind) < 600 for kind in KINDS)
     assert 5700 < first.count(None) < 6300
+
+
+async def test_gives_back_what_it_keeps_whole_or_in_part(server: ChaosServer, client: ChaosClient) -> None:
+    """As S3 does: an open range, one that goes beyond the end, and one that begins there."""
+    await client.send("PUT", "/bucket-get/a", b"hello")
+    whole = await client.send("GET", "/bucket-get/a")
+    assert (whole.status, whole.body) == (200, b"hello")
+    for asked, body, told in (("1-3", b"ell", "1-3/5"), ("3-", b"lo", "3-4/5"), ("4-99", b"o", "4-4/5")):
+        headers = client.signed("GET", "/bucket-get/a", headers={"range": f"bytes={asked}"})
+        answer = await client.send("GET", "/bucket-get/a", headers={**headers, "range": f"bytes={asked}"})
+        assert (answer.status, answer.body, answer.headers["Content-Range"]) == (206, body, f"bytes {told}")
+    headers = client.signed("GET", "/bucket-get/a", headers={"range": "bytes=5-6"})
+    beyond = await client.send("GET", "/bucket-get/a", headers={**headers, "range": "bytes=5-6"})
+    assert (beyond.status, code(beyond.body)) == (416, "InvalidRange")
+    absent = await client.send("GET", "/bucket-get/b")
+    assert (absent.status, code(absent.body)) == (404, "NoSuchKey")

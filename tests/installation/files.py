@@ -52,10 +52,10 @@ def compose() -> Mapping[str, Any]:
     return found
 
 
-def unit() -> dict[str, list[str]]:
-    """Return the values of each option of the systemd unit, in all its sections."""
+def unit(name: str = "consignee.service") -> dict[str, list[str]]:
+    """Return the values of each option of the systemd unit, or of a part of one, in all its sections."""
     found: dict[str, list[str]] = {}
-    for line in (ROOT / "packaging" / "systemd" / "consignee.service").read_text().splitlines():
+    for line in (ROOT / "packaging" / "systemd" / name).read_text().splitlines():
         if match := re.fullmatch(r"([A-Za-z]+)=(.*)", line):
             found.setdefault(match[1], []).append(match[2])
     return found

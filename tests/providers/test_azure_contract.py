@@ -16,7 +16,8 @@ from consignee.demo.azurite import AzuriteServer
 from consignee.destination import Draft
 from consignee.providers import Bucket, azure
 from consignee.settings import Settings
-from consignee.testing.buckets import BucketContract, Subject
+from consignee.testing.buckets import Subject
+from consignee.testing.readable import ReadableContract
 from consignee.transport import Transport
 from fakes.certificates import Authority
 from fakes.leading import LeadingResolver
@@ -57,14 +58,14 @@ def azure_subject(server: AzuriteServer, settings: Settings, resolver: AbstractR
     )
 
 
-class TestAtTheOperatorsEndpoint(BucketContract):
+class TestAtTheOperatorsEndpoint(ReadableContract):
     @pytest.fixture
     def subject(self, azurite: AzuriteServer) -> Subject:
         """Plain http; the account is the first folder."""
         return azure_subject(azurite, loopback(azure=f"{azurite.url}/{{account}}"))
 
 
-class TestAtAzuresOwnName(BucketContract):
+class TestAtAzuresOwnName(ReadableContract):
     @pytest.fixture
     def subject(self, azurite_tls: AzuriteServer, ca: Authority) -> Subject:
         """As in production, over TLS: only the name service leads elsewhere, and there is one more authority to trust."""

@@ -12,7 +12,8 @@ from canaries import HMAC_SECRET
 from consignee.demo.storage import StorageServer
 from consignee.providers import gcs
 from consignee.settings import Settings
-from consignee.testing.buckets import BucketContract, Subject
+from consignee.testing.buckets import Subject
+from consignee.testing.readable import ReadableContract
 from fakes.certificates import Authority
 from fakes.google import HOSTS, Google, Resolver
 from fakes.google_oauth import private_key
@@ -72,14 +73,14 @@ def account_subject(google: Google, settings: Settings, resolver: AbstractResolv
     )
 
 
-class TestHmacAtTheOperatorsEndpoint(BucketContract):
+class TestHmacAtTheOperatorsEndpoint(ReadableContract):
     @pytest.fixture
     def subject(self, swift_auto: StorageServer) -> Subject:
         """Plain http; the bucket is the first folder."""
         return hmac_subject(swift_auto, loopback(gcs=swift_auto.url))
 
 
-class TestHmacAtGooglesOwnName(BucketContract):
+class TestHmacAtGooglesOwnName(ReadableContract):
     @pytest.fixture
     def subject(self, swift_auto: StorageServer, ca: Authority) -> Subject:
         """As in production, over TLS: only the name service leads elsewhere, and there is one more authority to trust."""
@@ -87,7 +88,7 @@ class TestHmacAtGooglesOwnName(BucketContract):
         return hmac_subject(swift_auto, loopback(ca=ca.pem), LeadingResolver({"storage.googleapis.com": port}))
 
 
-class TestServiceAccountAtGooglesOwnNames(BucketContract):
+class TestServiceAccountAtGooglesOwnNames(ReadableContract):
     @pytest.fixture
     async def subject(self, ca: Authority) -> AsyncIterator[Subject]:
         """As in production, over TLS, the request for the token too."""
@@ -96,7 +97,7 @@ class TestServiceAccountAtGooglesOwnNames(BucketContract):
             yield account_subject(google, loopback(ca=ca.pem), Resolver(server.port))
 
 
-class TestServiceAccountAtTheOperatorsEndpoint(BucketContract):
+class TestServiceAccountAtTheOperatorsEndpoint(ReadableContract):
     @pytest.fixture
     async def subject(self) -> AsyncIterator[Subject]:
         """Plain http; the endpoint gives the tokens as well."""

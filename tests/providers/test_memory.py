@@ -3,11 +3,12 @@
 import pytest
 
 from consignee.providers.memory import MemoryStorage
-from consignee.testing.buckets import BucketContract, Subject
+from consignee.testing.buckets import Subject
+from consignee.testing.readable import ReadableContract
 from providers.opening import COMMON, loopback
 
 
-class TestMemory(BucketContract):
+class TestMemory(ReadableContract):
     @pytest.fixture
     def subject(self) -> Subject:
         """A storage, and a second one that has the same buckets but refuses to delete."""

@@ -42,11 +42,18 @@ LARGE: Final = BytesBody(bytes(250))
 HUGE: Final = BytesBody(bytes(8 * 1024 * 1024))
 """More than what lies between both ends of a connection can hold."""
 TRANSIENT: Final = {"timeout", "endpoint_unreachable", "provider_error"}
-SIGNED: Final = {"put": ("put",), "delete": ("delete",), "large": ("begin", "part", "complete")}
+SIGNED: Final = {"put": ("put",), "delete": ("delete",), "large": ("begin", "part", "complete"), "read": ("read",)}
+READ: Final = 5000
+"""Bytes that are asked for where some are read."""
 OPERATIONS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
     **dict.fromkeys(("s3", "s3compatible", "gcs by HMAC", "oss"), SIGNED),
-    "azure": {"put": ("put",), "delete": ("delete",), "large": ("part", "complete")},
-    "gcs by account": {"put": ("token", "put"), "delete": ("token", "delete"), "large": ("token", "begin", "part")},
+    "azure": {"put": ("put",), "delete": ("delete",), "large": ("part", "complete"), "read": ("read",)},
+    "gcs by account": {
+        "put": ("token", "put"),
+        "delete": ("token", "delete"),
+        "large": ("token", "begin", "part"),
+        "read": ("token", "read"),
+    },
 }
 """The operations of each kind of destination, each with its requests in their order."""
 
@@ -166,11 +173,22 @@ async def settled(board: Switchboard) -> bool:
     return not board.lines
 
 
+async def do(case: Case, bucket: Bucket) -> None:
+    """Do what the case is about."""
+    match case.operation:
+        case "delete":
+            await bucket.delete("key")
+        case "read":
+            assert sum([len(piece) async for piece in bucket.read("key", start=0, length=READ)]) == READ
+        case _:
+            await bucket.put("key", case.body)
+
+
 async def asked(case: Case, bucket: Bucket, kind: Kind) -> str | None:
     """Do what the case is about; return what is wrong with how it ended."""
     began = time.monotonic()
     try:
-        await (bucket.delete("key") if case.operation == "delete" else bucket.put("key", case.body))
+        await do(case, bucket)
         found = DONE
     except ProviderFailure as failure:
         found = failure.code

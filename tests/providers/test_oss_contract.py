@@ -8,7 +8,8 @@ from aiohttp.abc import AbstractResolver
 from canaries import OSS_SECRET
 from consignee.providers import oss
 from consignee.settings import Settings
-from consignee.testing.buckets import BucketContract, Subject
+from consignee.testing.buckets import Subject
+from consignee.testing.readable import ReadableContract
 from fakes.certificates import Authority
 from fakes.leading import LeadingResolver
 from fakes.oss import Oss, oss_server
@@ -54,7 +55,7 @@ def oss_subject(server: Oss, settings: Settings, resolver: AbstractResolver | No
     )
 
 
-class TestAtTheOperatorsEndpoint(BucketContract):
+class TestAtTheOperatorsEndpoint(ReadableContract):
     @pytest.fixture
     async def subject(self) -> AsyncIterator[Subject]:
         """Plain http; the bucket is the first folder, which only private clouds have."""
@@ -62,7 +63,7 @@ class TestAtTheOperatorsEndpoint(BucketContract):
             yield oss_subject(server, loopback(oss=server.url))
 
 
-class TestAtAVirtualHostOverTls(BucketContract):
+class TestAtAVirtualHostOverTls(ReadableContract):
     @pytest.fixture
     async def subject(self, ca: Authority) -> AsyncIterator[Subject]:
         """The operator's endpoint says where the bucket's name goes."""
@@ -71,7 +72,7 @@ class TestAtAVirtualHostOverTls(BucketContract):
             yield oss_subject(server, loopback(ca=ca.pem, oss=endpoint), FixedResolver({"*": ["127.0.0.1"]}))
 
 
-class TestAtTheVendorsOwnName(BucketContract):
+class TestAtTheVendorsOwnName(ReadableContract):
     @pytest.fixture
     async def subject(self, ca: Authority) -> AsyncIterator[Subject]:
         """As in production, over TLS: only the name service leads elsewhere, and there is one more authority to trust."""

@@ -22,13 +22,17 @@ from fakes.google_oauth import TokenService
 HERE: Final = Path(__file__).parent
 SECONDS: Final = 600
 SUITES: Final = (
-    "test_azure_contract.py",
-    "test_gcs_contract.py",
-    "test_oss_contract.py",
+    "test_azure_contract.py::TestAtAzuresOwnName",
+    "test_gcs_contract.py::TestHmacAtGooglesOwnName",
+    "test_gcs_contract.py::TestServiceAccountAtGooglesOwnNames",
+    "test_oss_contract.py::TestAtTheVendorsOwnName",
     "test_s3_contract.py::TestS3AtTheOperatorsEndpoint",
     "test_s3_contract.py::TestCompatibleOverTls",
 )
-"""Each type, and gcs with both of its credentials."""
+"""Each type, and gcs with both of its credentials; at the vendor's own name, where there is one to be had, for there the
+environment has a say that the settings take from it where they name an endpoint."""
+LEAST: Final = 20
+"""Tests in each of them."""
 KEY: Final = "c29tZWJvZHkgZWxzZSdzIGtleQ=="
 
 
@@ -151,10 +155,11 @@ def _proxies(trap: Trap) -> dict[str, str]:
 
 
 def run(arguments: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
-    """Run Python with that added to the environment, and wait until it ends."""
+    """Run Python with that added to the environment, and wait until it ends; what it covers is covered without it."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, *arguments],
-        env={**os.environ, **environment},
+        env={**own, **environment},
         cwd=HERE.parent.parent,
         capture_output=True,
         timeout=SECONDS,
@@ -168,15 +173,15 @@ def outcomes(report: Path) -> Counter[str]:
 
 
 def test_a_poisoned_environment_changes_nothing(trap: Trap, azurite_directory: Path, tmp_path: Path) -> None:
-    """The same suite with the same result, none skipped, and nobody fell into the trap; it is open, as is seen at the end."""
+    """Every test passes, none is skipped, and nobody falls into the trap; it is open, as is seen at the end."""
     environment = poison(trap, tmp_path)
     suites = [str(HERE / suite) for suite in SUITES]
     report = tmp_path / "report.xml"
     options = ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", f"--basetemp={tmp_path / 'temp'}"]
     ended = run(["-m", "pytest", *options, *suites], environment)
     assert ended.returncode == 0, ended.stdout.decode()[-4000:]
-    collected = run(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only", *suites], {})
-    assert outcomes(report) == {"passed": collected.stdout.count(b"::test_")}
+    assert outcomes(report).keys() == {"passed"}
+    assert outcomes(report)["passed"] >= LEAST * len(SUITES)
     assert trap.asked == []
     run(["-c", "import urllib.request; urllib.request.urlopen('http://storage.example/', timeout=30)"], environment)
     assert trap.asked == ["a connection", "GET http://storage.example/"]

@@ -12,6 +12,7 @@ from consignee.demo.storage import StorageServer
 from consignee.providers import s3, s3compatible
 from consignee.settings import Settings
 from consignee.testing.buckets import BucketContract, Subject
+from consignee.testing.readable import ReadableContract
 from consignee.transport import Parts
 from fakes.certificates import Authority
 from fakes.policies import PolicyServer
@@ -60,14 +61,14 @@ def tls_port(server: StorageServer) -> int:
     return urlsplit(server.tls_url).port or 443
 
 
-class TestS3AtTheOperatorsEndpoint(BucketContract):
+class TestS3AtTheOperatorsEndpoint(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer) -> Subject:
         """The bucket is the first folder."""
         return s3_subject(swift, loopback(s3=swift.url))
 
 
-class TestS3AtAVirtualHostOverTls(BucketContract):
+class TestS3AtAVirtualHostOverTls(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """The bucket is in the host's name, and the certificate of an authority that only the operator trusts."""
@@ -75,28 +76,28 @@ class TestS3AtAVirtualHostOverTls(BucketContract):
         return s3_subject(swift, loopback(ca=ca.pem, s3=endpoint))
 
 
-class TestS3WithADotInTheBucketsName(BucketContract):
+class TestS3WithADotInTheBucketsName(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """Path style keeps the dot out of the certificate's way."""
         return s3_subject(swift, loopback(ca=ca.pem, s3=f"https://s3.localhost:{tls_port(swift)}"), "dotted.bucket")
 
 
-class TestCompatibleOverHttp(BucketContract):
+class TestCompatibleOverHttp(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer) -> Subject:
         """Plain http, where the operator allows it."""
         return compatible_subject(swift, loopback(), swift.url)
 
 
-class TestCompatibleOverTls(BucketContract):
+class TestCompatibleOverTls(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """Path style, which is the default; at an address."""
         return compatible_subject(swift, loopback(ca=ca.pem), f"https://127.0.0.1:{tls_port(swift)}")
 
 
-class TestCompatibleVirtualHost(BucketContract):
+class TestCompatibleVirtualHost(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """The customer asks for the virtual host."""
@@ -104,7 +105,7 @@ class TestCompatibleVirtualHost(BucketContract):
         return compatible_subject(swift, loopback(ca=ca.pem), endpoint, s3_addressing_style="virtual")
 
 
-class TestCompatibleAutomaticStyle(BucketContract):
+class TestCompatibleAutomaticStyle(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """The style is left to the names: the virtual host here."""
@@ -112,7 +113,7 @@ class TestCompatibleAutomaticStyle(BucketContract):
         return compatible_subject(swift, loopback(ca=ca.pem), endpoint, s3_addressing_style="auto")
 
 
-class TestCompatibleAutomaticStyleWithADot(BucketContract):
+class TestCompatibleAutomaticStyleWithADot(ReadableContract):
     @pytest.fixture
     def subject(self, swift: StorageServer, ca: Authority) -> Subject:
         """The style is left to the names: path style here, as no certificate covers the dot."""

@@ -18,7 +18,7 @@ from consignee.backups.snapshot import backed_up
 from consignee.backups.verifying import Manifest, check_seal, read_manifest
 from consignee.commands.output import say
 from consignee.commands.progress import size
-from consignee.control import is_served, socket_path
+from consignee.commands.reaching import running_server
 from consignee.delivery.spool import spool_directory
 from consignee.errors import ConsigneeError, SettingsError
 from consignee.opening import open_store, require_store
@@ -28,13 +28,17 @@ from consignee.store.disk import fsync_directory, write_all
 _KEY: Final = (
     "The sealing key is not in it. Keep a copy of the key elsewhere: without it, what is sealed can't be restored."
 )
-_PATIENT: Final = aiohttp.ClientTimeout(total=None)
+_OTHERWISE: Final = (
+    "the store is a database: back it up and restore it by its own means, such as pg_dump and pg_restore or an archive of its"
+    " log; keep a copy of the sealing key elsewhere, and the staging bucket, which holds the files, for as long as the backup"
+)
 _BROKEN_OFF: Final = "the service broke off the backup, of which nothing was kept; its log says why"
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the backup, and say what is in it; status 1 if files are missing in it."""
     settings = load_settings(arguments.config)
+    require_files(settings)
     path: Path = arguments.file
     with new_file(path) as fd:
         asyncio.run(_write(settings, fd, files=not arguments.without_files))
@@ -52,6 +56,12 @@ def told(manifest: Manifest) -> dict[str, Any]:
     """Return what programs are told of a backup."""
     about = {"created_at": manifest.created_at, "consignee": manifest.version, "files": manifest.files}
     return {**about, "members": len(manifest.members), "missing": [*manifest.missing]}
+
+
+def require_files(settings: Settings) -> None:
+    """Raise SettingsError if the store is a database, of which this makes and restores no backup."""
+    if settings.store.url:
+        raise SettingsError(_OTHERWISE)
 
 
 @contextmanager
@@ -90,12 +100,10 @@ async def _write(settings: Settings, fd: int, *, files: bool) -> None:
 async def pieces_of(settings: Settings, *, files: bool) -> AsyncIterator[AsyncIterator[bytes]]:
     """Yield the pieces of a backup, from the running server if there is one."""
     require_store(settings)
-    with socket_path(settings.store.path) as path:
-        if is_served(path):
-            connector = aiohttp.UnixConnector(path=path)
-            async with aiohttp.ClientSession(connector=connector, timeout=_PATIENT, trust_env=False) as session:
-                yield _received(session, files=files)
-                return
+    async with running_server(settings.store) as session:
+        if session is not None:
+            yield _received(session, files=files)
+            return
     spool = spool_directory(settings) if files else None
     async with AsyncExitStack() as stack:
         async with open_store(settings) as store:  # not for longer: a service that starts meanwhile must get it

@@ -12,7 +12,7 @@ import aiohttp
 
 from consignee.accounts import Accounts, open_accounts
 from consignee.commands.output import say
-from consignee.control import is_served, socket_path
+from consignee.commands.reaching import running_server
 from consignee.errors import ConsigneeError
 from consignee.opening import open_store
 from consignee.sealing_key import load_sealer
@@ -39,7 +39,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> tuple[Mappi
 
 
 class _Direct:
-    """The keys in a store that nobody else has open."""
+    """The keys in a store that this process opened."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -79,12 +79,12 @@ class _Remote:
 
 @asynccontextmanager
 async def _keys(settings: Settings) -> AsyncIterator[_Direct | _Remote]:
-    make_directory(Path(settings.store.path))
-    with socket_path(settings.store.path) as path:
-        if is_served(path):
-            async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path=path), trust_env=False) as session:
-                yield _Remote(session)
-                return
+    if not settings.store.url:
+        make_directory(Path(settings.store.path))
+    async with running_server(settings.store) as session:
+        if session is not None:
+            yield _Remote(session)
+            return
     async with open_store(settings) as store:
         sealer = await load_sealer(settings.secrets, store)
         yield _Direct(await open_accounts(store, sealer=sealer, fixed=settings.accounts.fixed))

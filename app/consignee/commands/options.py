@@ -17,6 +17,8 @@ _SECRETS = {
     "forget": "drop a key that nothing is sealed with any more",
 }
 
+_STORE = {"copy": "copy all of a store to another one, or go on with that; compared at the end"}
+
 
 def add_settings(parser: Parser, *, nested: bool = False) -> None:
     """Add what nearly every command takes."""
@@ -37,8 +39,18 @@ def add_serve(parser: Parser) -> None:
     add_settings(parser)
     parser.add_argument("--host", help="address to listen on")
     parser.add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
+    parser.add_argument("--no-worker", action="store_true", help="leave all deliveries to workers; needs store.url")
     parser.add_argument(
         "--console", nargs="?", const="", metavar="ACCOUNT", help="print a link that logs in to the console once"
+    )
+
+
+def add_worker(parser: Parser) -> None:
+    """Add the options of `worker`."""
+    add_settings(parser)
+    parser.add_argument("--host", help="address to listen on, if --port is given")
+    parser.add_argument(
+        "--port", type=int, help="port for /healthz, /readyz and /metrics; otherwise it does not listen"
     )
 
 
@@ -96,3 +108,13 @@ def add_secrets(parser: Parser) -> None:
     rotate = actions["rotate"]
     rotate.add_argument("--resume", action="store_true", help="make no key, only go on with what is left")
     rotate.add_argument("--new", action="store_true", help="make a key also if something is left of the last rotation")
+
+
+def add_store(parser: Parser) -> None:
+    """Add the options of `store`."""
+    copy = add_actions(parser, _STORE)["copy"]
+    add_settings(copy, nested=True)
+    where = "a directory, or the URL of a database; otherwise the store of the settings"
+    copy.add_argument("--from", dest="source", metavar="PLACE", help=f"what is copied: {where}")
+    copy.add_argument("--to", dest="target", metavar="PLACE", help=f"where there is nothing yet: {where}")
+    copy.add_argument("--without-files", action="store_true", help="leave out the files of result sets")

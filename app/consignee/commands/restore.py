@@ -4,7 +4,7 @@ import argparse
 import asyncio
 
 from consignee.backups.restoring import restore
-from consignee.commands.backup import told
+from consignee.commands.backup import require_files, told
 from consignee.commands.output import say
 from consignee.settings import load_settings
 
@@ -12,6 +12,7 @@ from consignee.settings import load_settings
 def run(arguments: argparse.Namespace) -> int:
     """Restore, and say what is there now, and what is still needed."""
     settings = load_settings(arguments.config)
+    require_files(settings)
     restored = asyncio.run(restore(arguments.file, settings))
     lines = [f"restored to {settings.store.path}: {restored.manifest.content}"]
     if restored.manifest.lack:

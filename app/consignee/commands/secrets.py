@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 
 from consignee.commands.output import say
-from consignee.control import is_served, socket_path
+from consignee.commands.reaching import running_server
 from consignee.errors import ConsigneeError, SettingsError
 from consignee.opening import open_store, require_store
 from consignee.rotation import KeyUse, Making, Rotation
@@ -19,7 +19,6 @@ from consignee.sealing_key import load_sealer
 from consignee.settings import Settings, load_settings
 
 _LEFT: Final = "not done: run consignee secrets rotate --resume; the log of the service says what is in the way"
-_PATIENT: Final = aiohttp.ClientTimeout(total=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -81,13 +80,11 @@ class _Remote:
 
 @asynccontextmanager
 async def reached(settings: Settings) -> AsyncIterator[Rotation | _Remote]:
-    """Yield the rotation of the running server's keys, or of those of a store that nobody has open; raises StoreUnusable."""
+    """Yield the rotation of the running server's keys, or of those of a store that can be opened; raises StoreUnusable."""
     require_store(settings)
-    with socket_path(settings.store.path) as path:
-        if is_served(path):
-            connector = aiohttp.UnixConnector(path=path)
-            async with aiohttp.ClientSession(connector=connector, timeout=_PATIENT, trust_env=False) as session:
-                yield _Remote(session)
-                return
+    async with running_server(settings.store) as session:
+        if session is not None:
+            yield _Remote(session)
+            return
     async with open_store(settings) as store:
         yield Rotation(store, sealer=await load_sealer(settings.secrets, store), settings=settings.secrets)

@@ -1,35 +1,22 @@
 """consignee serve: the API over HTTP."""
 
 import argparse
-import asyncio
 import gc
-import logging
-from collections.abc import Callable
-from dataclasses import replace
 
 from consignee.accounts import require_name
 from consignee.commands.output import say
+from consignee.commands.running import read_settings, run_until_done
 from consignee.errors import SettingsError
-from consignee.log import configure_logging
-from consignee.settings import SETTINGS, Settings, load_settings
+from consignee.settings import Settings
 from consignee.web import create_app
 from consignee.web.keys import SESSIONS
 from consignee.web.server import serve
 
-log = logging.getLogger(__name__)
-
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM; prints one line with the URL once it answers."""
-    settings = load_settings(arguments.config)
-    for name, value in (("host", arguments.host), ("port", arguments.port)):
-        _check(name, value)
-    given = {name: getattr(arguments, name) for name in ("host", "port") if getattr(arguments, name) is not None}
-    settings = replace(settings, server=replace(settings.server, **given))
-    configure_logging(settings.log)
-    with asyncio.Runner(loop_factory=_uvloop() if settings.server.uvloop else None) as runner:
-        log.debug("the event loop is that of %s", type(runner.get_loop()).__module__.partition(".")[0])
-        runner.run(_serve(settings, arguments, invited=_invited(arguments.console, settings)))
+    settings = read_settings(arguments)
+    run_until_done(_serve(settings, arguments, invited=_invited(arguments.console, settings)), settings)
     return 0
 
 
@@ -46,7 +33,7 @@ def _invited(account: str | None, settings: Settings) -> str | None:
 
 
 async def _serve(settings: Settings, arguments: argparse.Namespace, *, invited: str | None) -> None:
-    app = create_app(settings)
+    app = create_app(settings, delivers=not arguments.no_worker)
 
     def ready(url: str) -> None:
         gc.freeze()  # so are the store's documents: they need not be looked at each time that garbage is collected
@@ -57,22 +44,3 @@ async def _serve(settings: Settings, arguments: argparse.Namespace, *, invited: 
         say(arguments, {"url": url, "console": link}, lines)
 
     await serve(settings, ready=ready, app=app)
-
-
-def _uvloop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes a loop of uvloop, which the extra `speed` brings; None if it is not installed."""
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return None
-    return uvloop.new_event_loop
-
-
-def _check(name: str, value: object) -> None:
-    rule = SETTINGS["server", name].rule
-    if value is None or rule is None:
-        return
-    try:
-        rule(value)
-    except ValueError as error:
-        raise SettingsError(f"--{name} {error}") from None

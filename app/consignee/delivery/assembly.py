@@ -15,17 +15,19 @@ from consignee.delivery import delivery as states
 from consignee.delivery import webhooks
 from consignee.delivery.abandoning import Abandoning
 from consignee.delivery.attempt import Courier, Skipped
+from consignee.delivery.claiming import claim
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.deliveries import Deliveries
 from consignee.delivery.dispatch import Dispatch
 from consignee.delivery.engine import Engine
 from consignee.delivery.herald import Herald
 from consignee.delivery.outcomes import Surroundings
+from consignee.delivery.placing import result_files
 from consignee.delivery.result_set import document_id
 from consignee.delivery.results import ResultSets
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.sending import Errand, Places, Target, is_same_way, share_of
-from consignee.delivery.spool import SPOOLS, Spool, spool_directory
+from consignee.delivery.shared_conditions import SharedConditions
 from consignee.delivery.webhook import send
 from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
@@ -33,14 +35,15 @@ from consignee.errors import NotFound
 from consignee.events import DestinationDisabled
 from consignee.outlets import Outlets, policy
 from consignee.providers.base import Bucket
-from consignee.queue import Job
-from consignee.queue.stored import StoredQueue
+from consignee.queue import Job, Queue
+from consignee.queue.opening import queue_on
 from consignee.sealed import SEALED, resealed
 from consignee.secret import Sealer
 from consignee.sections import seconds
 from consignee.service import KIND as DESTINATIONS
 from consignee.service import Destinations
 from consignee.settings import Settings
+from consignee.tenure import Tenure
 
 WEBHOOKS_AT_ONCE: Final = 2
 """To one collection's webhook."""
@@ -64,6 +67,8 @@ class Assembly:
         now: Callable[[], float] = time.time,
         random: Callable[[], float] = chance.random,
         clock: Callable[[], float] | None = None,
+        delivers: bool = True,
+        tenure: Tenure | None = None,
     ) -> None:
         own = settings.delivery
         self.settings = settings
@@ -73,13 +78,15 @@ class Assembly:
         self.outlets = outlets
         self.agenda = agenda
         self.now = now
+        self.delivers = delivers
+        self.tenure = tenure or Tenure(self.store)
         self.schedule = Schedule.of(own, random=random)
         self.events = destinations.events
         self.herald = Herald(self.events, self.store, now=now)
         self.queue, self.messages = (self._queue(kind, clock) for kind in (states.KIND, webhooks.KIND))
         self.collections = self._collections()
         self.conditions = self._conditions()
-        self.spool = self._spool()
+        self.spool = result_files(settings, store=self.store, outlets=outlets)
         self.abandoning = Abandoning(self.open_bucket, find=destinations.get, sealer=sealer, agenda=agenda)
         self.courier = self._courier()
         self.engine = self._engine(self.queue, self.courier.work, each=own.per_destination)
@@ -98,7 +105,7 @@ class Assembly:
         self.collections.deleted.append(self.dispatch.collection_deleted)
         self.destinations.renewals[states.KIND] = self._renew
         await self.spool.open()
-        await self._claim_spool()
+        await claim(self.spool, self.store)
         for part in (self.queue, self.messages, self.conditions, self.results):
             await part.open()
 
@@ -111,17 +118,9 @@ class Assembly:
         self.courier.renew(account, id)
         await self.queue.renew(account, id)
 
-    async def _claim_spool(self) -> None:
-        """Make sure that the files in the spool are this store's: those that no result set names are removed."""
-        kept = await self.store.get(SPOOLS, "", "own")
-        known = kept.data["id"] if kept else None
-        claimed = await self.spool.claim(known)
-        if claimed != known:
-            await self.store.save(SPOOLS, "", "own", {"id": claimed}, replaces=kept.revision if kept else 0)
-
-    def _queue(self, kind: str, clock: Callable[[], float] | None) -> StoredQueue:
+    def _queue(self, kind: str, clock: Callable[[], float] | None) -> Queue:
         own = self.settings.delivery
-        return StoredQueue(
+        return queue_on(
             self.store,
             kind,
             now=self.now,
@@ -143,7 +142,7 @@ class Assembly:
 
     def _conditions(self) -> Conditions:
         own = self.settings.delivery
-        return Conditions(
+        return (SharedConditions if self.store.shared else Conditions)(
             self.store,
             self.queue,
             schedule=self.schedule,
@@ -152,11 +151,6 @@ class Assembly:
             now=self.now,
             events=self.events,
         )
-
-    def _spool(self) -> Spool:
-        own = self.settings.delivery
-        directory = spool_directory(self.settings)
-        return Spool(directory, most_files=own.files_per_set, most_bytes=own.bytes_per_set or None)
 
     def _courier(self) -> Courier:
         own = self.settings.delivery
@@ -179,7 +173,7 @@ class Assembly:
             crashes=own.crashes,
         )
 
-    def _engine(self, queue: StoredQueue, work: Callable[[Job], Any], *, each: int) -> Engine:
+    def _engine(self, queue: Queue, work: Callable[[Job], Any], *, each: int) -> Engine:
         own = self.settings.delivery
         return Engine(queue, work, places=own.concurrency, each=each, lease=own.lease)
 
@@ -196,7 +190,8 @@ class Assembly:
 
     def _results(self) -> ResultSets:
         retention = seconds(self.settings.delivery.retention)
-        return ResultSets(self.store, deliveries=self.deliveries, spool=self.spool, retention=retention, now=self._time)
+        parts: dict[str, Any] = {"deliveries": self.deliveries, "spool": self.spool, "tenure": self.tenure}
+        return ResultSets(self.store, **parts, retention=retention, now=self._time)
 
     def _webhooks(self) -> Webhooks:
         own = self.settings.delivery
@@ -213,6 +208,7 @@ class Assembly:
 
     def _dispatch(self) -> Dispatch:
         own = self.settings.delivery
+        engines = self.engine, self._engine(self.messages, self.webhooks.work, each=WEBHOOKS_AT_ONCE)
         return Dispatch(
             collections=self.collections,
             results=self.results,
@@ -220,9 +216,10 @@ class Assembly:
             webhooks=self.webhooks,
             conditions=self.conditions,
             courier=self.courier,
-            engines=(self.engine, self._engine(self.messages, self.webhooks.work, each=WEBHOOKS_AT_ONCE)),
+            engines=engines if self.delivers else (),
             retention=seconds(own.retention),
             public_url=own.public_url,
+            tenure=self.tenure,
         )
 
     async def find(self, job: Job) -> Errand | None:
@@ -238,11 +235,12 @@ class Assembly:
         place = account, id, self.store.version(DESTINATIONS, account)
         if (known := self._in_use.get(place)) is not None:
             return known
-        await self.deliveries.require_enabled(account, id)
         try:
             destination = await self.destinations.get(account, id)
         except NotFound:
             raise Skipped("The destination was deleted.") from None
+        if not destination.enabled:
+            raise Skipped("The destination is disabled.")
         provider = self.destinations.catalog.provider(destination)
         prefix, field = provider.path_prefix(destination), provider.fields.prefix_field
         self._in_use[place] = target = Target(destination=destination, prefix=prefix, prefix_field=field)

@@ -50,6 +50,8 @@ class Deliveries:
         self._all_ended = all_ended
         self._herald = herald
         self._now = now
+        self.resent: list[Callable[[str, str], Awaitable[None]]] = []
+        """Who is told, with account and id, of each result set that is delivered again."""
 
     def accepted(self, result_set: ResultSet) -> None:
         """Pass on that a result set was taken in."""
@@ -122,9 +124,9 @@ class Deliveries:
         """Return how many deliveries are unfinished."""
         return await self._queue.census()
 
-    async def ids(self, account: str) -> set[str]:
-        """Return the ids of all deliveries of an account; cheap, none is read."""
-        return set(await self._queue.ids(account))
+    async def ids(self, account: str, *, prefix: str = "") -> set[str]:
+        """Return the ids of all deliveries of an account that begin so; cheap, none is read."""
+        return set(await self._queue.ids(account, prefix=prefix))
 
     async def unfinished(self, account: str, result_set_id: str) -> bool:
         """Whether a delivery of the result set is under way or due."""
@@ -138,16 +140,23 @@ class Deliveries:
             if await self._queue.change(account, place, self._again) is None:
                 await self.plan(result_set, [one])
             await self._queue.hold(account, one, None)
+        await self._tell_resent(account, {result_set.id})
         await self.ended(account, result_set.id)
 
     async def resend_failed(self, account: str, destination_id: str, *, since: str = "") -> int:
         """Repeat what failed or was skipped at a destination since then (ISO 8601, UTC); return how many deliveries."""
         found = newest(self._queue, account, Filter(destination_id=destination_id))
-        chosen = [job.id async for job in found if _failed_since(job, since)]
-        for id_ in chosen:
-            await self._queue.change(account, id_, self._again)
+        chosen = [job async for job in found if _failed_since(job, since)]
+        for job in chosen:
+            await self._queue.change(account, job.id, self._again)
         await self._queue.hold(account, destination_id, None)
+        await self._tell_resent(account, {Delivery.of(job).result_set_id for job in chosen} if self.resent else ())
         return len(chosen)
+
+    async def _tell_resent(self, account: str, result_set_ids: Iterable[str]) -> None:
+        for watcher in self.resent:
+            for one in result_set_ids:
+                await watcher(account, one)
 
     def _again(self, job: Job) -> Change | None:
         if states.is_under_way(job):  # an attempt is under way: that is what was asked for

@@ -1,8 +1,10 @@
 """All of deliveries in one place: result sets come in, are delivered, and their webhooks told."""
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from consignee.delivery.webhooks import Webhooks
 from consignee.destination import Destination
 from consignee.errors import ConsigneeError, NotFound, StoreError
 from consignee.queue import Job
+from consignee.tenure import Tenure
 
 __all__ = ["Dispatch", "Source"]
 
@@ -28,12 +31,21 @@ SWEEP: Final = 3600.0
 """Seconds from one removal of old result sets to the next, at most."""
 MEND: Final = 10.0
 """Seconds from one attempt to finish what the disk did not let be finished to the next."""
+SETTLE: Final = 300.0
+"""Seconds from one look at the conditions of all destinations to the next, on a store that other processes have too."""
+_REST: Final = 20
+"""How many times as long as a look took, nobody looks again."""
+_TIDY_EVERY: Final = 24
+"""On such a store, so many removals of old result sets come to one of what belongs to nothing."""
 
 log = logging.getLogger(__name__)
 
 
 class Dispatch:
-    """What `Destinations.dispatch` is. `retention` is in seconds, `public_url` where customers reach the service."""
+    """What `Destinations.dispatch` is. `retention` is in seconds, `public_url` where customers reach the service.
+
+    Of all processes on a store, the one with the `tenure` keeps house; `clock` measures how long that takes, in seconds.
+    """
 
     def __init__(
         self,
@@ -47,6 +59,8 @@ class Dispatch:
         engines: Iterable[Engine],
         retention: float,
         public_url: str,
+        tenure: Tenure | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.collections = collections
         self.results = results
@@ -58,6 +72,9 @@ class Dispatch:
         self._housekeeping = Agenda()
         self._interval = max(1.0, min(retention / 10, SWEEP))
         self._public_url = public_url
+        self._tenure = tenure
+        self._clock = clock
+        self._removals = itertools.count()
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -66,6 +83,42 @@ class Dispatch:
         self._housekeeping = Agenda()
         self._housekeeping.after(0, self._retire)
         self._housekeeping.after(0, self._mend)
+        if self._is_shared or not self.results.spool.listed:
+            self._again_and_again("what processes left that ended could not be finished yet", self.results.finish, MEND)
+        if self._is_shared:
+            told = "not all conditions could be looked at"
+            self._again_and_again(told, self.conditions.sweep, SETTLE, otherwise=self.conditions.states.clear)
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._tenure is not None and self._tenure.is_shared
+
+    async def _is_ours(self) -> bool:
+        return self._tenure is None or await self._tenure.is_ours()
+
+    def _again_and_again(
+        self,
+        failure: str,
+        work: Callable[[], Awaitable[None]],
+        every: float,
+        *,
+        otherwise: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Do some work under the tenure from now on, with rests between that are long enough not to burden the store."""
+
+        async def step() -> None:
+            began = self._clock()
+            try:
+                if await self._is_ours():
+                    await work()
+                else:
+                    otherwise()
+            except ConsigneeError as error:
+                log.error("%s: %s", failure, error)
+            finally:
+                self._housekeeping.after(max(every, _REST * (self._clock() - began)), step)
+
+        self._housekeeping.after(0, step)
 
     async def stop(self, grace: float) -> None:
         """Begin nothing more; what is under way gets `grace` seconds, and is then given back."""
@@ -159,11 +212,17 @@ class Dispatch:
 
     async def _retire(self) -> None:
         try:
-            await self.results.retire(needed=self.webhooks.unfinished)
-            await self.results.tidy()
-            for account, result_set_id in await self.results.strays(messages.KIND):
-                await self.webhooks.forget(account, result_set_id)
+            if await self._is_ours():
+                await self._remove_old()
         except ConsigneeError as error:
             log.error("old result sets could not be removed: %s", error)
         finally:
             self._housekeeping.after(self._interval, self._retire)
+
+    async def _remove_old(self) -> None:
+        await self.results.retire(needed=self.webhooks.unfinished)
+        if next(self._removals) % (_TIDY_EVERY if self._is_shared else 1):
+            return
+        await self.results.tidy()
+        for account, result_set_id in await self.results.strays(messages.KIND):
+            await self.webhooks.forget(account, result_set_id)

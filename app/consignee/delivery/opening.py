@@ -12,6 +12,7 @@ from consignee.outlets import Outlets
 from consignee.secret import Sealer
 from consignee.service import Destinations
 from consignee.settings import Settings
+from consignee.tenure import Tenure
 
 
 @asynccontextmanager
@@ -24,8 +25,13 @@ async def open_dispatch(
     agenda: Agenda,
     now: Callable[[], float] = time.time,
     random: Callable[[], float] = chance.random,
+    delivers: bool = True,
+    tenure: Tenure | None = None,
 ) -> AsyncIterator[Dispatch]:
-    """Yield it, at work; raises StoreUnusable, StoreError. In the end, what is under way gets the server's time to stop."""
+    """Yield it, at work; raises StoreUnusable, StoreError. In the end, what is under way gets the server's time to stop.
+
+    Unless it `delivers`, it claims nothing, and only does what else there is to do.
+    """
     parts = Assembly(
         settings,
         destinations,
@@ -35,6 +41,8 @@ async def open_dispatch(
         now=now,
         random=random,
         clock=time.monotonic,
+        delivers=delivers,
+        tenure=tenure,
     )
     try:
         await parts.open()

@@ -15,9 +15,9 @@ from consignee.delivery.abandoning import Abandoning, OpenBucket
 from consignee.delivery.conditions import Conditions
 from consignee.delivery.delivery import Delivery
 from consignee.delivery.herald import Herald
+from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.schedule import Schedule
 from consignee.delivery.sending import Errand
-from consignee.delivery.spool import Spool
 from consignee.delivery.tracking import Tracking
 from consignee.destination import Destination
 from consignee.errors import (
@@ -37,7 +37,7 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds before an outcome that the disk did not take is saved again: twice as long each time."""
 
 Outcome = Callable[[], Awaitable[object]]
-"""Saves what came of an attempt, and passes it on."""
+"""Saves what came of an attempt, and passes it on; returns True if its destination is known not to rest."""
 
 _T = TypeVar("_T")
 
@@ -59,7 +59,7 @@ class Surroundings:
     disable: Callable[[Destination], Awaitable[None]]
     ended: Callable[[Job], Awaitable[None]]
     herald: Herald
-    spool: Spool
+    spool: ResultFiles
     sealer: Sealer
     now: Callable[[], float] = time.time
     clock: Callable[[], float] = time.monotonic
@@ -83,24 +83,32 @@ class Outcomes:
         """
         task = asyncio.create_task(self._tell(job, outcome))
         self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        task.add_done_callback(self._told)
         await asyncio.shield(task)
 
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled():
+            task.exception()  # who was cancelled meanwhile, as the lease is lost, does not hear of it
+
     async def _tell(self, job: Job, outcome: Outcome) -> None:
+        is_well: object = False
         try:
-            await outcome()
+            is_well = await outcome()
         finally:
-            await self._conditions.probe_again(job.account, job.lane)
+            if is_well is not True:
+                await self._conditions.probe_again(job.account, job.lane)
 
     async def close(self) -> None:
         """Return when nothing is being saved any more; what the disk does not take now, is given up."""
         self._closing.set()
         await asyncio.gather(*self._telling, return_exceptions=True)
 
-    async def delivered(self, tracking: Tracking) -> None:
+    async def delivered(self, tracking: Tracking) -> bool:
         """All files have arrived."""
-        await self._conditions.succeeded(tracking.job.account, tracking.job.lane)
+        is_well = await self._conditions.delivered(tracking.job.account, tracking.job.lane)
         await self._end(tracking, states.SUCCESS, f"Delivered: {tracking.delivery.files_total} files.")
+        return is_well
 
     async def skipped(self, tracking: Tracking, reason: str) -> None:
         """There was no point in an attempt."""

@@ -6,17 +6,16 @@ from itertools import islice
 
 from consignee.body import Body
 from consignee.delivery.intake import HELD, SMALL_BYTES
+from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import ResultSet
-from consignee.delivery.spool import Spool
 
 
 class Reading:
     """The files that are `missing`, by their numbers, which are asked for in that order."""
 
-    def __init__(self, spool: Spool, result_set: ResultSet, missing: Sequence[int]) -> None:
-        self._spool = spool
+    def __init__(self, files: ResultFiles, result_set: ResultSet, missing: Sequence[int]) -> None:
+        self._stored = files.stored(result_set.token, result_set.files)
         self._files = result_set.files
-        self._token = result_set.token
         self._small = iter([index for index in missing if self._is_small(index)])
         self._read: dict[int, Body] = {}
         self._turn = asyncio.Lock()
@@ -32,9 +31,9 @@ class Reading:
                 while index >= self._next:
                     await self._read_on()
         found = self._read.pop(index, None)
-        return found if found is not None else self._spool.body(self._token, index, self._files[index])
+        return found if found is not None else self._stored.body(index)
 
     async def _read_on(self) -> None:
-        window = {index: self._files[index] for index in islice(self._small, HELD)}
-        self._next = max(window) + 1
-        self._read |= await self._spool.contents(self._token, window)
+        window = [*islice(self._small, HELD)]
+        self._next = window[-1] + 1
+        self._read |= await self._stored.contents(window)

@@ -13,8 +13,8 @@ from weakref import WeakValueDictionary
 from consignee.body import Body
 from consignee.clock import timestamp
 from consignee.delivery.reading import Reading
+from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import MANIFEST, ResultSet
-from consignee.delivery.spool import Spool
 from consignee.delivery.tracking import SealedCheckpoint, Tracking, WatchedBody
 from consignee.destination import Destination, Draft
 from consignee.errors import KeyTooLong, ProviderFailure
@@ -160,14 +160,14 @@ class Sender:
         self._now = now
         self._clock = clock
 
-    async def send_all(self, spool: Spool) -> None:
+    async def send_all(self, files: ResultFiles) -> None:
         """Send what is missing, the manifest last; raises a ProviderFailure, or what reading a file raises.
 
         After a failure nothing more is begun, but what is under way may end.
         """
         result_set = self._errand.result_set
         missing = [n for n in range(len(result_set.files)) if not self._tracking.delivery.is_sent(n)]
-        reading, rest, failures = Reading(spool, result_set, missing), iter(missing), list[Exception]()
+        reading, rest, failures = Reading(files, result_set, missing), iter(missing), list[Exception]()
 
         async def send() -> None:
             for index in rest:

@@ -4,26 +4,28 @@
     kept/TOKEN/0, 1, 2          whole and durable
     …/TOKEN/0.sections          the digests of the parts of a large one
 
-Files are stored under their numbers, never under customers' names. Only one process may use a spool: the store's lock sees to it.
+Files are stored under their numbers, never under customers' names. Only one process may use a spool: the store's lock sees to it,
+or, with a store that several processes share, `alone`.
 """
 
 import contextlib
 import logging
 import os
-import re
 import shutil
-from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Final
 
 from consignee.body import Body, FileBody
+from consignee.delivery.claiming import SPOOLS, STAGED
 from consignee.delivery.contents import read_whole
 from consignee.delivery.file_names import Names
 from consignee.delivery.folder import Folder
 from consignee.delivery.intake import Intake, Limits, SpooledFile
 from consignee.delivery.keeping import Keeping
+from consignee.delivery.result_files import ResultFiles, Stored, is_token
+from consignee.delivery.spool_intake import SpoolIntake
 from consignee.delivery.writing import Disk
 from consignee.ending import in_thread
 from consignee.errors import StoreError, StoreUnusable
@@ -36,19 +38,17 @@ __all__ = ["SPOOLS", "Intake", "Spool", "SpooledFile", "spool_directory"]
 
 logger = logging.getLogger(__name__)
 
-SPOOLS: Final = "spools"
-"""One document, `own`: the id of the spool that holds the store's files, as it is in the spool's file `owner`."""
-
-_TOKEN = re.compile(r"[0-9a-f]+")
-
 
 def spool_directory(settings: Settings) -> Path:
     """Return where the files of result sets are, as the settings say."""
     return Path(settings.delivery.spool or Path(settings.store.path) / "spool")
 
 
-class Spool:
-    """The files of result sets in one directory; `most_bytes` is over all files of a result set."""
+class Spool(ResultFiles):
+    """The files of result sets in one directory; `most_bytes` is over all files of a result set.
+
+    `alone` returns a context that one process at a time can be in, of those that share the store.
+    """
 
     def __init__(
         self,
@@ -58,8 +58,9 @@ class Spool:
         most_files: int = 10_000,
         most_bytes: int | None = None,
         executor: Executor | None = None,
+        alone: Callable[[], AbstractAsyncContextManager[None]] | None = None,
     ) -> None:
-        self.directory = directory
+        self._directory = directory
         self._incoming = directory / "incoming"
         self._kept = directory / "kept"
         self._random = random
@@ -70,10 +71,18 @@ class Spool:
         self._holds = 0
         self._doomed: set[str] = set()
         self._arriving: set[str] = set()
+        self._alone = alone
+        self._exits = contextlib.AsyncExitStack()
+
+    @property
+    def directory(self) -> Path:
+        """Where they are."""
+        return self._directory
 
     async def open(self) -> None:
         """Make the directory where absent, and remove what an interrupted intake left; raises StoreUnusable."""
         try:
+            await self._be_alone()
             await self._disk.run(self._prepare)
         except StoreUnusable:
             raise
@@ -85,12 +94,29 @@ class Spool:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+        await self._exits.aclose()
+
+    async def _be_alone(self) -> None:
+        if self._alone is None:
+            return
+        try:
+            await self._exits.enter_async_context(self._alone())
+        except StoreError as error:
+            raise StoreUnusable(
+                f"only one process of a shared store may keep files in a directory: set [staging], so that they are in a bucket "
+                f"that all of them reach ({error})"
+            ) from error
 
     async def claim(self, owner: str | None) -> str:
         """Return the id of the store whose files these are: `owner`, or that of a spool that nobody claimed yet.
 
-        One that is empty can be claimed anew. Raises StoreUnusable if it holds another store's files, and StoreError.
+        One that is empty can be claimed anew. Raises StoreUnusable if it holds another store's files, or if this store's are in a
+        bucket, and StoreError.
         """
+        if owner is not None and owner.startswith(STAGED):
+            raise StoreUnusable(
+                "the files of this store are in a staging bucket: set [staging], or copy the store with consignee store copy"
+            )
         path = self.directory / "owner"
         written = await self._disk.run(lambda: path.read_text().strip() if path.exists() else "")
         if written and written != owner and await self.tokens():
@@ -117,7 +143,7 @@ class Spool:
     async def _intake(self, names: Names) -> AsyncIterator[Intake]:
         token = self._new_token()
         folder = Folder(self._incoming / token, self._kept / token)
-        intake = Intake(self._disk, self._keeping, folder, token, self._limits, names)
+        intake = SpoolIntake(self._disk, self._keeping, folder, token, self._limits, names)
         try:
             yield intake
         finally:
@@ -132,9 +158,15 @@ class Spool:
         self._arriving.add(token)
         return token
 
-    def intake(self, *, reserved: Iterable[str] = ()) -> AbstractAsyncContextManager[Intake]:
+    def intake(
+        self, *, reserved: Iterable[str] = (), account: str = "", collection_id: str = ""
+    ) -> AbstractAsyncContextManager[Intake]:
         """Return a context in which files are taken in, but none of a `reserved` name; left without `keep`, nothing stays."""
         return self._intake(Names(reserved=reserved))
+
+    def stored(self, token: str, files: Sequence[SpooledFile]) -> Stored:
+        """Return the files of a set."""
+        return _Spooled(self, token, files)
 
     def body(self, token: str, number: int, file: SpooledFile) -> FileBody:
         """Return the content of the file that was added as the `number`th, from 0."""
@@ -179,18 +211,41 @@ class Spool:
             fsync_directory(self._kept)
             shutil.rmtree(doomed)
 
+    @property
+    def listed(self) -> bool:
+        """They are."""
+        return True
+
     async def tokens(self) -> list[str]:
         """Return the tokens of the sets that are kept, sorted. Raises StoreError."""
         names = await self._disk.run(os.listdir, self._kept)
-        return sorted(name for name in names if _TOKEN.fullmatch(name))
+        return sorted(name for name in names if is_token(name))
 
     async def sweep(self, keep: Container[str]) -> None:
-        """Remove every kept set whose token is not in `keep`, so also one that is not recorded yet. Raises StoreError."""
+        """Remove every kept set whose token is not in `keep`, so also one that is not recorded yet, unless its context
+        lasts. Raises StoreError."""
         for token in await self.tokens():
-            if token not in keep:
+            if token not in keep and token not in self._arriving:
                 await self.remove(token)
 
     def _place(self, token: str) -> Path:
-        if not _TOKEN.fullmatch(token):
+        if not is_token(token):
             raise ValueError("no token of a spooled set")
         return self._kept / token
+
+
+class _Spooled(Stored):
+    """The files of one set."""
+
+    def __init__(self, spool: Spool, token: str, files: Sequence[SpooledFile]) -> None:
+        self._spool = spool
+        self._token = token
+        self._files = files
+
+    def body(self, number: int) -> FileBody:
+        """Return the content of a file."""
+        return self._spool.body(self._token, number, self._files[number])
+
+    async def contents(self, numbers: Iterable[int]) -> Mapping[int, Body]:
+        """Return small files."""
+        return await self._spool.contents(self._token, {number: self._files[number] for number in numbers})

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -145,13 +145,16 @@ class WatchedBody(Body):
         """Yield the content from `offset`."""
         told = 0
         whole = False
+        chunks = self._body.chunks(offset)
         try:
-            async for chunk in self._body.chunks(offset):
+            async for chunk in chunks:
                 yield chunk
                 told += len(chunk)
                 self._tell(len(chunk))
             whole = True
         finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
             if not whole:
                 self._tell(-told)
 

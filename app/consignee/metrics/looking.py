@@ -9,6 +9,7 @@ from typing import Final
 
 from consignee import __version__
 from consignee.delivery.herald import FAULT
+from consignee.errors import StoreError
 from consignee.metrics.catalogue import Requests, State
 from consignee.metrics.hearing import Hearing
 from consignee.queue import Census
@@ -30,13 +31,16 @@ async def look(
     """Look at everything; others get their turn meanwhile. `now` returns seconds since 1970."""
     state.version.set(__version__, to=1)
     _faults(state, hearing, requests)
-    _store(state, destinations)
     _conditions(state, destinations)
     _places(state, destinations)
     _under_way(hearing, destinations)
     dispatch = destinations.dispatch
     for name, queue in (("deliveries", dispatch.deliveries), ("webhooks", dispatch.webhooks)):
-        _queue(state, name, await queue.census(), now())
+        try:
+            _queue(state, name, await queue.census(), now())
+        except StoreError:  # what was known the last time would pass for what is
+            _forget(state, name)
+    _store(state, destinations)
     await _disk(state, destinations)
 
 
@@ -55,6 +59,10 @@ def _store(state: State, destinations: Destinations) -> None:
     state.bytes.put({kind: size.bytes for kind, size in sizes.items()})
     state.commits.numbers[()] = store.commits
     state.writable.set(to=store.writable)
+    if store.connections is not None:
+        in_use, most = store.connections
+        state.places.set("database", to=most)
+        state.in_use.set("database", to=in_use)
 
 
 def _conditions(state: State, destinations: Destinations) -> None:
@@ -86,8 +94,15 @@ def _queue(state: State, name: str, census: Census, now: float) -> None:
     state.oldest.set(name, to=0 if census.oldest is None else max(0, now - census.oldest))
 
 
+def _forget(state: State, name: str) -> None:
+    for levels in (state.jobs, state.oldest):
+        levels.numbers = {labels: number for labels, number in levels.numbers.items() if labels[0] != name}
+
+
 async def _disk(state: State, destinations: Destinations) -> None:
+    if (directory := destinations.dispatch.results.spool.directory) is None:
+        return
     with suppress(OSError):
-        usage = await asyncio.to_thread(shutil.disk_usage, destinations.dispatch.results.spool.directory)
+        usage = await asyncio.to_thread(shutil.disk_usage, directory)
         state.disk_free.set(to=usage.free)
         state.disk_size.set(to=usage.total)

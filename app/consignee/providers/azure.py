@@ -31,7 +31,7 @@ from consignee.transport import Answer, Transport
 VENDOR: Final = "https://{account}.blob.core.windows.net"
 VERSION: Final = "2021-12-02"
 _LIFETIME: Final = timedelta(minutes=15)
-_PERMISSION: Final = {"PUT": "w", "DELETE": "d"}
+_PERMISSION: Final = {"PUT": "w", "DELETE": "d", "GET": "r"}
 
 
 def _account_key(value: str) -> None:

@@ -5,7 +5,7 @@ this order: what it is and which page of the vendor it follows; the fields; `ope
 """
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +28,10 @@ class Checkpoint:
     async def save(self, state: Mapping[str, Any]) -> None:
         """Keep the state; on return it is as durable as the checkpoint is."""
         self.state = state
+
+
+class Missing(Exception):
+    """There is no such object, or it is shorter than what is asked for."""
 
 
 class Bucket(abc.ABC):
@@ -58,6 +62,14 @@ class Bucket(abc.ABC):
     @abc.abstractmethod
     async def delete(self, key: str) -> None:
         """Remove the object; succeeds when there is none. Needs no right but to delete."""
+
+    def read(self, key: str, *, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Yield that section of an object as it comes, exactly so many bytes; needs no right but to read.
+
+        Raises a ProviderFailure, or Missing. Only what keeps result sets in a bucket asks for this, never of a customer's: a
+        type that can't do it says so with NotImplementedError.
+        """
+        raise NotImplementedError("buckets of this type are not read")
 
 
 Schema = type[DestinationFields]

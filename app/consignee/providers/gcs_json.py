@@ -9,19 +9,20 @@ import base64
 import importlib
 import io
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from consignee.body import Body, BytesBody
 from consignee.errors import MissingExtra, NotAStorageService, ProviderError, ProviderFailure
-from consignee.providers.base import Bucket, Checkpoint
+from consignee.providers.base import Bucket, Checkpoint, Missing
 from consignee.providers.gcs_account import TOKEN_URI, ServiceAccount, json_object, private_key
 from consignee.providers.gcs_json_errors import BILLING, BY_CODE, JSON, Refused, failure
 from consignee.providers.gcs_resumable import ResumableUpload, abandon
 from consignee.providers.gcs_session import CONTENT_TYPE, Corrupted, Sessions
 from consignee.providers.gcs_token import SharedToken, TokenCache
+from consignee.providers.ranges import asked, is_beyond, section
 from consignee.providers.refusals import unrepeated
 from consignee.providers.signed import accepted_oddly
 from consignee.secret import Secret
@@ -54,8 +55,10 @@ class JsonBucket(Bucket):
     def __init__(self, sdk: Any, bearer: "_Bearer", name: str, transport: Transport) -> None:
         self._name = name
         self._bearer = bearer
+        self._transport = transport
         self._parts = transport.parts
         root = transport.endpoint_url.rstrip("/") or VENDOR
+        self._objects = f"{root}/storage/v1/b/{quote(name, safe='')}/o"
         self._sessions = Sessions(transport, root)
         carrier: Any = _Carrier(transport)
         self._storage = sdk.Storage(token=bearer, session=carrier, api_root=root, api_is_dev=False)
@@ -78,6 +81,27 @@ class JsonBucket(Bucket):
     async def delete(self, key: str) -> None:
         """Remove the object."""
         await self._asked(lambda: self._remove(key))
+
+    async def read(self, key: str, *, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Yield a section with one GET; a token that is refused is renewed once.
+
+        https://cloud.google.com/storage/docs/json_api/v1/objects/get
+        """
+        url, token = f"{self._objects}/{quote(key, safe='')}?alt=media", None
+        while True:
+            before, token = token, await self._bearer.token()
+            headers = {"Authorization": f"Bearer {token.reveal()}", **asked(start, length)}
+            async with self._transport.fetch(url, headers=headers, most=length) as arrival:
+                if 200 <= arrival.status < 300:
+                    async for piece in section(arrival, start, length):
+                        yield piece
+                    return
+                answer = unrepeated(await arrival.answer(), [token.reveal()])
+            if is_beyond(answer) or _is_absent(answer):
+                raise Missing
+            if answer.status != 401 or before is not None:
+                raise failure(answer)
+            self._bearer.drop()
 
     async def _put_large(self, key: str, body: Body, checkpoint: Checkpoint | None) -> None:
         kept = checkpoint or Checkpoint()
@@ -110,7 +134,7 @@ class JsonBucket(Bucket):
         try:
             await self._storage.delete(self._name, key)
         except Refused as refused:
-            if not (refused.answer.status == 404 and b"No such object" in refused.answer.body):
+            if not _is_absent(refused.answer):
                 raise
 
     async def _asked(self, ask: Callable[[], Awaitable[Outcome]]) -> Outcome:
@@ -132,6 +156,10 @@ class JsonBucket(Bucket):
         sent = base64.b64encode(body.md5).decode()
         if made.get("md5Hash", sent) != sent:
             raise Corrupted
+
+
+def _is_absent(answer: Answer) -> bool:
+    return answer.status == 404 and b"No such object" in answer.body
 
 
 class _Bearer:

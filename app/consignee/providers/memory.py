@@ -3,13 +3,13 @@
 Nobody can register a destination of this type unless the application hands `MemoryStorage().provider` to it.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from consignee.body import Body
+from consignee.body import CHUNK_BYTES, Body
 from consignee.destination import Draft
 from consignee.errors import AccessDenied, BucketNotFound, CredentialsRejected
-from consignee.providers.base import Bucket, Checkpoint, Provider
+from consignee.providers.base import Bucket, Checkpoint, Missing, Provider
 from consignee.providers.fields import DestinationFields, prefix, text
 from consignee.transport import Transport
 
@@ -59,6 +59,14 @@ class MemoryBucket(Bucket):
         if not self._storage.may_delete:
             raise AccessDenied("The storage refused access.")
         objects.pop(key, None)
+
+    async def read(self, key: str, *, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Yield a section."""
+        content = self._objects().get(key)
+        if content is None or len(content) < start + length:
+            raise Missing
+        for at in range(start, start + length, CHUNK_BYTES):
+            yield content[at : min(at + CHUNK_BYTES, start + length)]
 
     def _objects(self) -> dict[str, bytes]:
         if not self._known:

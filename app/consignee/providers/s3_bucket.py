@@ -135,14 +135,21 @@ class S3Bucket(SignedBucket):
     ) -> Answer:
         tried = self._region  # while others may be finding out a better one
         answer = await self._once(method, key, body, query=query, patience=patience)
-        if answer.status < 300:
+        if answer.status < 300 or not self._is_elsewhere(answer, tried):
             return answer
+        return await self._once(method, key, body, query=query, patience=patience)
+
+    def _learned(self, answer: Answer) -> bool:
+        return self._is_elsewhere(answer, self._region)
+
+    def _is_elsewhere(self, answer: Answer, tried: str) -> bool:
+        """Whether a refusal names another region than the one that was tried; from then on that is the bucket's."""
         region = self.dialect.region(answer)
         if region is None or region == tried or self._fixed_region:
-            return answer
+            return False
         self._region = self.found["region"] = region
         self._place = self._locate(region)
-        return await self._once(method, key, body, query=query, patience=patience)
+        return True
 
     async def _once(self, method: str, key: str, body: Body | None, *, query: str, patience: float | None) -> Answer:
         url, headers = signed = self._sign(method, key, body, query)

@@ -3,13 +3,15 @@
 import abc
 import base64
 import re
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
 from consignee.body import Body
 from consignee.errors import CredentialsRejected, NotAStorageService, ProviderError, ProviderFailure
-from consignee.providers.base import Checkpoint
+from consignee.providers.base import Checkpoint, Missing
 from consignee.providers.parts import PartsBucket
+from consignee.providers.ranges import asked, is_beyond, section
 from consignee.providers.refusals import Dialect, unrepeated, without
 from consignee.secret import Secret
 from consignee.transport import Answer, Transport
@@ -82,6 +84,25 @@ class SignedBucket(PartsBucket):
         answer = await self._send("DELETE", key)
         if not (200 <= answer.status < 300 or self.dialect.is_absent(answer)):
             raise self._failure(answer)
+
+    async def read(self, key: str, *, start: int, length: int) -> AsyncGenerator[bytes, None]:
+        """Yield a section with one GET, or a second one after a refusal that tells how."""
+        for last in (False, True):
+            url, headers = signed = self._sign("GET", key, None)
+            async with self._transport.fetch(url, headers=headers | asked(start, length), most=length) as arrival:
+                if 200 <= arrival.status < 300:
+                    async for piece in section(arrival, start, length):
+                        yield piece
+                    return
+                answer = self._discreet(await arrival.answer(), signed)
+            if self.dialect.is_absent(answer) or is_beyond(answer):
+                raise Missing
+            if last or not self._learned(answer):
+                raise self._failure(answer)
+
+    def _learned(self, answer: Answer) -> bool:
+        """Whether a refusal has told something with which the request is to be made once more."""
+        return False
 
     async def _send(self, method: str, key: str, body: Body | None = None) -> Answer:
         return await self._carry(method, self._sign(method, key, body), body)

@@ -123,6 +123,10 @@ class Queue(abc.ABC):
         """
 
     @abc.abstractmethod
+    async def renew(self, account: str, id: str) -> None:  # noqa: A002
+        """Save the job anew as it is, dressed as things are now, if there is one; whoever works on it goes on."""
+
+    @abc.abstractmethod
     async def get(self, account: str, id: str) -> Job | None:  # noqa: A002
         """Return the job, or None."""
 

@@ -4,13 +4,14 @@ import asyncio
 import builtins
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from consignee.errors import Conflict, StoreError
 from consignee.queue import AT_ONCE, Census, Change, Data, Job, LeaseLost, Queue
 from consignee.queue.census import census
+from consignee.queue.forms import changed, ended, form_of, job_in
 from consignee.queue.lanes import Chosen, Lanes
 from consignee.store import Document, Store
 
@@ -24,8 +25,6 @@ LEASE: Final = 30.0
 PAUSE: Final = 1.0
 """Seconds after which a job is tried again that could not be claimed, for the disk failed."""
 
-
-_BESIDES: Final = ("account", "id", "data")
 READ_AT_ONCE: Final = 200
 """How many jobs are read before others get their turn."""
 
@@ -67,7 +66,7 @@ class StoredQueue(Queue):
         for account in await self._store.accounts(self._kind):
             for number, id_ in enumerate(await self._store.ids(self._kind, account), 1):
                 if (document := await self._store.get(self._kind, account, id_)) is not None:
-                    self._restore(_job(document), document.revision)
+                    self._restore(job_in(document), document.revision)
                 if number % READ_AT_ONCE == 0:
                     await asyncio.sleep(0)
         self._news.set()
@@ -76,7 +75,7 @@ class StoredQueue(Queue):
         now = self._now()
         due = None if job.due is None else min(job.due, now + self._furthest)
         # This process has the store for itself: whoever held a lease is no more.
-        self._lanes.put(_with(job, due=due, lease=None), revision, now=now)
+        self._lanes.put(changed(job, due=due, lease=None), revision, now=now)
 
     async def add(self, account: str, id: str, data: Data, *, lane: str, due: float | None) -> Job:  # noqa: A002
         return await self._save(Job(account=account, id=id, lane=lane, data=data, due=due), replaces=0)
@@ -100,9 +99,9 @@ class StoredQueue(Queue):
         try:
             document = await self._store.get(self._kind, chosen.account, chosen.id)
             if document is not None and document.revision == chosen.revision:
-                job = _job(document)
+                job = job_in(document)
                 crashes = job.crashes + 1 if job.lease is not None else 0
-                leased = _with(job, attempt=job.attempt + 1, crashes=crashes, lease=self._clock() + self._lease)
+                leased = changed(job, attempt=job.attempt + 1, crashes=crashes, lease=self._clock() + self._lease)
                 return await self._save(leased, replaces=document.revision)
             self._found(chosen.account, chosen.id, document)
         except Conflict:  # changed meanwhile: who did that has told the lanes
@@ -116,26 +115,26 @@ class StoredQueue(Queue):
         until = self._clock() + self._lease
         # In memory is enough, if there is nothing to save: a lease ends with this process anyway.
         if data is None and self._lanes.extend(job.account, job.id, job.attempt, until):
-            return _with(job, lease=until)
+            return changed(job, lease=until)
         if data is None:
-            return await self._fenced(job, lambda now: _with(now, lease=until), unread=False)
-        return await self._fenced(job, lambda now: _with(now, data=data, lease=until))
+            return await self._fenced(job, lambda now: changed(now, lease=until), unread=False)
+        return await self._fenced(job, lambda now: changed(now, data=data, lease=until))
 
     async def acknowledge(self, job: Job, data: Data) -> Job:
-        return await self._fenced(job, lambda now: _with(_ended(now), data=data, due=None), told=True)
+        return await self._fenced(job, lambda now: changed(ended(now), data=data, due=None), told=True)
 
     async def retry(self, job: Job, data: Data, *, due: float) -> Job:
-        return await self._fenced(job, lambda now: _with(_ended(now), data=data, due=due), told=True)
+        return await self._fenced(job, lambda now: changed(ended(now), data=data, due=due), told=True)
 
     async def release(self, job: Job, data: Data | None = None) -> Job:
         if data is None:
-            return await self._fenced(job, lambda now: _with(_ended(now), due=AT_ONCE), unread=False)
-        return await self._fenced(job, lambda now: _with(_ended(now), data=data, due=AT_ONCE))
+            return await self._fenced(job, lambda now: changed(ended(now), due=AT_ONCE), unread=False)
+        return await self._fenced(job, lambda now: changed(ended(now), data=data, due=AT_ONCE))
 
     async def change(self, account: str, id: str, decide: Callable[[Job], Change | None]) -> Job | None:  # noqa: A002
         def edit(job: Job) -> Job | None:
             change = decide(self._as_leased(job))
-            return None if change is None else _with(_ended(job), data=change.data, due=change.due)
+            return None if change is None else changed(ended(job), data=change.data, due=change.due)
 
         return await self._rewrite(account, id, edit) or await self.get(account, id)
 
@@ -148,11 +147,11 @@ class StoredQueue(Queue):
 
     async def get(self, account: str, id: str) -> Job | None:  # noqa: A002
         document = await self._store.get(self._kind, account, id)
-        return None if document is None else self._as_leased(_job(document))
+        return None if document is None else self._as_leased(job_in(document))
 
     async def list(self, account: str, *, prefix: str = "") -> list[Job]:
         documents = await self._store.list(self._kind, account, prefix=prefix)
-        return [self._as_leased(_job(document)) for document in documents]
+        return [self._as_leased(job_in(document)) for document in documents]
 
     async def ids(self, account: str, *, prefix: str = "") -> builtins.list[str]:
         return await self._store.ids(self._kind, account, prefix=prefix)
@@ -186,10 +185,10 @@ class StoredQueue(Queue):
         if unread and (revision := self._lanes.leased(job.account, job.id, job.attempt)) is not None:
             with suppress(Conflict):  # changed meanwhile: look
                 return await self._save(edit(job), replaces=revision, told=told)
-        changed = await self._rewrite(job.account, job.id, checked, told=told)
-        if changed is None:
+        rewritten = await self._rewrite(job.account, job.id, checked, told=told)
+        if rewritten is None:
             raise LeaseLost("the job is gone")
-        return changed
+        return rewritten
 
     async def _rewrite(
         self,
@@ -200,7 +199,7 @@ class StoredQueue(Queue):
         told: bool = False,
     ) -> Job | None:
         while (document := await self._store.get(self._kind, account, id)) is not None:
-            if (job := edit(_job(document))) is None:
+            if (job := edit(job_in(document))) is None:
                 return None
             with suppress(Conflict):  # changed meanwhile: look again
                 return await self._save(job, replaces=document.revision, told=told)
@@ -218,11 +217,11 @@ class StoredQueue(Queue):
 
     async def _put(self, job: Job, *, replaces: int) -> tuple[Job, int]:
         """Save a job; return it as it was saved, and its revision."""
-        data: Data = _document(job)
+        data: Data = form_of(job)
         if self._dress is not None:
             data = self._dress(job.account, job.id, data)
         saved = await self._store.save(self._kind, job.account, job.id, data, replaces=replaces)
-        return _with(job, data=data["data"]), saved.revision
+        return changed(job, data=data["data"]), saved.revision
 
     async def renew(self, account: str, id: str) -> None:  # noqa: A002
         """Save a job anew as it is, so that it is dressed as things are now; whoever works on it goes on."""
@@ -232,7 +231,7 @@ class StoredQueue(Queue):
         return None
 
     async def _renew(self, document: Document) -> None:
-        job = _job(document)
+        job = job_in(document)
         _, revision = await self._put(job, replaces=document.revision)
         # A lease that is in the document alone was left by a crash, which is counted when the job is claimed.
         self._lanes.put(self._as_leased(job), revision, now=self._now())
@@ -244,7 +243,7 @@ class StoredQueue(Queue):
 
     def _found(self, account: str, id: str, document: Document | None) -> None:  # noqa: A002
         if document is not None:
-            self._took(_job(document), document.revision)
+            self._took(job_in(document), document.revision)
         else:
             self._lanes.drop(account, id)
             self._news.set()
@@ -258,7 +257,7 @@ class StoredQueue(Queue):
     def _as_leased(self, job: Job) -> Job:
         """The job with its lease as it is known in memory, where alone its end is up to date."""
         lease = None if job.lease is None else self._lanes.lease(job.account, job.id)
-        return _with(job, lease=lease if lease is not None and lease > self._clock() else None)
+        return changed(job, lease=lease if lease is not None and lease > self._clock() else None)
 
 
 async def _carried_out(work: Coroutine[Any, Any, _T]) -> _T:
@@ -266,22 +265,3 @@ async def _carried_out(work: Coroutine[Any, Any, _T]) -> _T:
     task = asyncio.ensure_future(work)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     return await asyncio.shield(task)
-
-
-def _ended(job: Job) -> Job:
-    return _with(job, lease=None, crashes=0)
-
-
-def _with(job: Job, **changes: Any) -> Job:
-    """Return the job with other values: what `dataclasses.replace` does, in less time."""
-    return Job(**{**vars(job), **changes})
-
-
-def _document(job: Job) -> dict[str, Any]:
-    about = {name: value for name, value in vars(job).items() if name not in _BESIDES}
-    return {"job": about, "data": dict(job.data)}
-
-
-def _job(document: Document) -> Job:
-    kept: Mapping[str, Any] = document.data["job"]
-    return Job(account=document.account, id=document.id, data=document.data["data"], **kept)

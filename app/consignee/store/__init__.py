@@ -7,9 +7,10 @@ A document is a JSON object with a revision, which starts at 1 and grows by 1 wi
 import abc
 import builtins
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 Data = Mapping[str, Any]
 _DECODE: Final = json.JSONDecoder().raw_decode
@@ -55,6 +56,14 @@ class Size:
     bytes: int
 
 
+class Entry(NamedTuple):
+    """Where a document is, and its place in the order of first saves: a number that no other document of its kind ever has."""
+
+    number: int
+    account: str
+    id: str
+
+
 class Store(abc.ABC):
     """Durable documents.
 
@@ -77,6 +86,25 @@ class Store(abc.ABC):
         """Whether a save can work at all now: open, and no earlier disk failure made it read-only."""
 
     @property
+    def shared(self) -> bool:
+        """Whether other processes may have it open too; else this one has it for itself."""
+        return False
+
+    @asynccontextmanager
+    async def alone(self, name: str, *, patience: float = 30.0) -> AsyncIterator[None]:
+        """Be the only process that has this store open and is inside, under that name.
+
+        Raises StoreError if another one is inside for longer than `patience`, in seconds. Of one process several tasks may be
+        inside at once where the store is not shared.
+        """
+        yield
+
+    @property
+    def connections(self) -> tuple[int, int] | None:
+        """How many connections to where it is are in use, and how many may be; None for a store that is here."""
+        return None
+
+    @property
     def commits(self) -> int:
         """How many writes were made durable since the opening, or failed; 0 where nobody counts them."""
         return 0
@@ -92,6 +120,14 @@ class Store(abc.ABC):
     @abc.abstractmethod
     async def accounts(self, kind: str) -> list[str]:
         """Return the accounts that have a document of that kind, sorted."""
+
+    async def in_order(self, kind: str, *, behind: int = 0, most: int) -> builtins.list[Entry]:
+        """Return the first `most` documents of that kind, of all accounts, whose numbers are over `behind`; none is read.
+
+        What is saved at the same time may come into sight a little later than what has a higher number. A store that is not
+        shared need not have this.
+        """
+        raise NotImplementedError
 
     @abc.abstractmethod
     async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 _LINES_AT_ONCE = 1000
 RESTORING: Final = "restoring/spool.json"
 """The note of a backup that is being restored here: as long as it is there, not all of it is."""
+COPYING: Final = "copying/note"
+"""The same of a store that is being copied here."""
 
 
 class Directory:
@@ -58,6 +60,8 @@ class Directory:
     def _require_whole(self) -> None:
         if (self._path / RESTORING).exists():
             raise StoreUnusable(f"a backup was restored to {self._path} in part only: repeat consignee restore")
+        if (self._path / COPYING).exists():
+            raise StoreUnusable(f"a store was copied to {self._path} in part only: repeat consignee store copy")
 
     def _load(self) -> dict[str, Index]:
         for leftover in self._path.glob("*.jsonl.new"):

@@ -56,11 +56,16 @@ class NewerFormat(ValueError):
 
 def encode_record(account: str, id: str, revision: int, data: Data | None) -> bytes:  # noqa: A002
     """Return the line; raises ValueError or TypeError for what is not JSON (NaN, a lone surrogate, a set, no end)."""
+    text = "null" if data is None else encode_data(data)
+    return _seal(f'"account":{_quoted(account)},"id":{_quoted(id)},"revision":{revision},"data":{text}}}'.encode())
+
+
+def encode_data(data: Data) -> str:
+    """Return the JSON of a document's data; raises ValueError or TypeError for what is none, but lets lone surrogates pass."""
     try:
-        text = "null" if data is None else _encode(data if isinstance(data, dict) else dict(data))
+        return _encode(data if isinstance(data, dict) else dict(data))
     except RecursionError:
         raise ValueError("it holds itself, or is nested too deeply") from None
-    return _seal(f'"account":{_quoted(account)},"id":{_quoted(id)},"revision":{revision},"data":{text}}}'.encode())
 
 
 def encode_header(kind: str, written: datetime) -> bytes:

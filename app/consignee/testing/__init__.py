@@ -16,7 +16,7 @@ It may be imported before pytest takes it for a plugin (PYTEST_DONT_REWRITE: its
 import pytest
 
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{module}" for module in ("buckets", "large", "remnants", "servers", "stores")),
+    *(f"{__name__}.{module}" for module in ("buckets", "large", "readable", "remnants", "servers", "stores")),
 )
 
 from consignee.providers.memory import MemoryStorage  # noqa: E402
@@ -25,6 +25,7 @@ from consignee.testing.bodies import StalledBody, StreamedBody  # noqa: E402
 from consignee.testing.buckets import BucketContract, Subject  # noqa: E402
 from consignee.testing.fixtures import memory_destinations, memory_storage, memory_store  # noqa: E402
 from consignee.testing.opening import ended, loopback, open_in_memory  # noqa: E402
+from consignee.testing.readable import ReadableContract  # noqa: E402
 from consignee.testing.servers import ServerContract  # noqa: E402
 from consignee.testing.serving import serving  # noqa: E402
 from consignee.testing.stores import StoreContract  # noqa: E402
@@ -33,6 +34,7 @@ __all__ = [
     "BucketContract",
     "MemoryStorage",
     "MemoryStore",
+    "ReadableContract",
     "ServerContract",
     "StalledBody",
     "StoreContract",

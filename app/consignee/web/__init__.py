@@ -9,6 +9,7 @@ The host application keeps its event loop, signals, loggers and environment.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from aiohttp import ClientSession, web
 from aiohttp.abc import AbstractResolver
@@ -37,6 +38,7 @@ from consignee.web.keys import (
     FOLLOWED,
     METRICS,
     PATIENCE,
+    PULSE,
     ROTATION,
     SESSIONS,
     SETTINGS,
@@ -44,12 +46,23 @@ from consignee.web.keys import (
 )
 from consignee.web.metrics import metered
 from consignee.web.placing import place
+from consignee.web.pulse import Pulse
 from consignee.web.routes import EXEMPT, LONG, add_routes
 from consignee.web.sessions import Sessions
 from consignee.web.shown import Answers
 from consignee.web.streams import PATIENCE_SECONDS
 
-__all__ = ["AUTHENTICATE", "DESTINATIONS", "METRICS", "SETTINGS", "Authenticate", "Session", "create_app", "setup"]
+__all__ = [
+    "AUTHENTICATE",
+    "DESTINATIONS",
+    "METRICS",
+    "SETTINGS",
+    "Authenticate",
+    "Session",
+    "create_app",
+    "create_worker",
+    "setup",
+]
 
 Session = ClientSession | Callable[[], ClientSession]
 """A session of the application around us, or what returns it when that application starts, for it is made in its loop."""
@@ -64,15 +77,46 @@ def create_app(
     on_event: OnEvent | None = None,
     providers: Iterable[Provider] | None = None,
     resolver: AbstractResolver | None = None,
+    delivers: bool = True,
 ) -> web.Application:
     """Return the application; it opens everything when it starts and closes it when it ends.
 
     `authenticate` says whose a request is, in place of API keys. A `store` that is given must be open by then. The trace
     configs of a `session` hear of our requests; raises SettingsError for one with what can't be carried over. `on_event` is
-    told what happens. `providers` take the place of the built-in destination types, `resolver` that of the system's.
+    told what happens. `providers` take the place of the built-in destination types, `resolver` that of the system's. Unless it
+    `delivers`, that is left to the workers of its store.
     """
     if isinstance(session, ClientSession):
         listeners(session)
+    app = _new(settings)
+    add_routes(app)
+    told = metered(app, on_event)
+
+    def opened() -> AbstractAsyncContextManager[Destinations]:
+        made = session() if callable(session) else session
+        return open_destinations(
+            settings,
+            store=store,
+            session=made,
+            on_event=told,
+            providers=providers,
+            resolver=resolver,
+            delivers=delivers,
+        )
+
+    app.cleanup_ctx.append(_running(authenticate, opened))
+    return app
+
+
+def create_worker(settings: Settings) -> web.Application:
+    """Return the application of a process that only delivers: over HTTP it says how it is, and nothing else."""
+    app = _new(settings)
+    add_routes(app, only=EXEMPT)
+    app.cleanup_ctx.append(_running(None, partial(open_destinations, settings, on_event=metered(app, None))))
+    return app
+
+
+def _new(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[envelope, admit])
     app[SETTINGS] = settings
     app[ADMISSION] = Admission(settings.limits, exempt=EXEMPT, long=LONG)
@@ -82,16 +126,6 @@ def create_app(
     app[SESSIONS] = Sessions()
     app.on_shutdown.append(_drain)
     app.on_response_prepare.append(dress_response)
-    add_routes(app)
-    told = metered(app, on_event)
-
-    def opened() -> AbstractAsyncContextManager[Destinations]:
-        made = session() if callable(session) else session
-        return open_destinations(
-            settings, store=store, session=made, on_event=told, providers=providers, resolver=resolver
-        )
-
-    app.cleanup_ctx.append(_running(authenticate, opened))
     return app
 
 
@@ -106,6 +140,7 @@ def setup(
     on_event: OnEvent | None = None,
     providers: Iterable[Provider] | None = None,
     resolver: AbstractResolver | None = None,
+    delivers: bool = True,
 ) -> web.Application:
     """Serve consignee under a path of another application, such as `/storage`; returns the part that was added.
 
@@ -120,6 +155,7 @@ def setup(
         on_event=on_event,
         providers=providers,
         resolver=resolver,
+        delivers=delivers,
     )
     place(app, part, prefix)
     return part
@@ -137,6 +173,7 @@ def _running(
         settings = app[SETTINGS]
         async with opened() as destinations:
             app[DESTINATIONS] = destinations
+            app[PULSE] = Pulse(destinations.store)
             app[COLLECTIONS] = destinations.dispatch.collections
             app[ANSWERS] = Answers(destinations)
             app[ROTATION] = destinations.rotation

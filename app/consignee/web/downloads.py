@@ -1,13 +1,13 @@
 """Downloads: a file of a result set, or a range of it (RFC 9110, section 14)."""
 
 import re
-from dataclasses import replace
+from collections.abc import AsyncGenerator
 from typing import Final
 from urllib.parse import quote
 
 from aiohttp import web
 
-from consignee.body import FileBody
+from consignee.body import Body
 from consignee.errors import FileDamaged, StoreError
 from consignee.web import answers
 from consignee.web.auth import account_of
@@ -34,8 +34,7 @@ async def download(request: web.Request) -> web.StreamResponse:
     if asked is not None:
         response.set_status(206)
         response.headers["Content-Range"] = f"bytes {asked.start}-{asked.stop - 1}/{body.length}"
-        body = replace(body, start=asked.start, length=len(asked), checked=False)
-    response.content_length = body.length
+        return await _send(request, response, body.section(asked.start, len(asked)))
     return await _send(request, response, body)
 
 
@@ -75,14 +74,18 @@ def _told(name: str) -> dict[str, str]:
     return {"Content-Type": "application/octet-stream", "Content-Disposition": disposition}
 
 
-async def _send(request: web.Request, response: web.StreamResponse, body: FileBody) -> web.StreamResponse:
+async def _send(request: web.Request, response: web.StreamResponse, body: Body) -> web.StreamResponse:
+    response.content_length, chunks = body.length, body.chunks()
     try:
         if request.method == "GET":
             # The first piece is read before the headers go out, so that a file that can't be read is still an ordinary 503.
-            async for chunk in body.chunks():
+            async for chunk in chunks:
                 await write(request, response, chunk)
         return await finish(request, response)
     except ConnectionError:
         raise
     except (OSError, FileDamaged) as error:
         raise StoreError("a file of the spool can't be read") from error
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()

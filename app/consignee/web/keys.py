@@ -13,6 +13,7 @@ from consignee.rotation import Rotation
 from consignee.service import Destinations
 from consignee.settings import Settings
 from consignee.web.followed import Followed
+from consignee.web.pulse import Pulse
 from consignee.web.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ COLLECTIONS = web.AppKey("COLLECTIONS", Collections)
 ROTATION = web.AppKey("ROTATION", Rotation)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)
 
+PULSE = web.AppKey("PULSE", Pulse)
 PATIENCE = web.AppKey("PATIENCE", float)
 """Seconds that a client gets to take a piece of an answer."""
 FOLLOWED = web.AppKey("FOLLOWED", Followed)

@@ -1,5 +1,6 @@
 """Every route, once."""
 
+from collections.abc import Container
 from typing import Final
 
 from aiohttp import web
@@ -64,9 +65,11 @@ LONG: Final = (results.create, download, events, destinations.verify)
 """What takes long by nature."""
 
 
-def add_routes(app: web.Application) -> None:
-    """Add every route to an application."""
+def add_routes(app: web.Application, *, only: Container[Handler] | None = None) -> None:
+    """Add every route to an application, or those of some handlers."""
     for method, path, handler in (*ROUTES, *PAGES):
+        if only is not None and handler not in only:
+            continue
         expect = no_expectation if handler is results.create else ask_for_body
         # By default a parameter holds no braces, but the name of a file may.
         pattern = path.replace("{name}", "{name:[^/]+}").replace("{page}", "{page:[^/]*}")

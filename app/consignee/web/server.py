@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -104,8 +104,17 @@ def require_c_parser() -> None:
         raise SettingsError("aiohttp's C parser is missing: install a binary wheel of aiohttp")
 
 
-async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Application | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then let requests under way end; `ready` gets the URL once it answers."""
+async def serve(
+    settings: Settings,
+    *,
+    ready: Callable[[str], None],
+    app: web.Application | None = None,
+    listens: bool = True,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then let what is under way end.
+
+    `ready` gets the URL once it answers, or an empty one when it is at work, if it never `listens`.
+    """
     require_c_parser()
     app = create_app(settings) if app is None else app
     runner = Runner(
@@ -118,16 +127,28 @@ async def serve(settings: Settings, *, ready: Callable[[str], None], app: web.Ap
     await runner.setup()
     stopped = _stopped_by_signal()
     try:
-        site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=BACKLOG)
-        await site.start()
-        async with control(app):
-            ready(_url(settings.server.host, runner.addresses[0][1]))
+        async with _reached(runner, settings, listens=listens) as url:
+            ready(url)
             await stopped.wait()
         app[DRAINING].set()
         grace = _grace(settings.server.shutdown_timeout)
         await asyncio.gather(runner.drain(grace), app[DESTINATIONS].dispatch.stop(grace))
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _reached(runner: Runner, settings: Settings, *, listens: bool) -> AsyncIterator[str]:
+    """Yield the URL, if there is one. Commands reach a shared store themselves, and need no socket for that."""
+    url = ""
+    if listens:
+        await web.TCPSite(runner, settings.server.host, settings.server.port, backlog=BACKLOG).start()
+        url = _url(settings.server.host, runner.addresses[0][1])
+    if runner.app[DESTINATIONS].store.shared:
+        yield url
+        return
+    async with control(runner.app):
+        yield url
 
 
 def _grace(seconds: float) -> float:

@@ -5,7 +5,7 @@ from aiohttp import web
 from consignee.web import answers
 from consignee.web.auth import account_of
 from consignee.web.errors import unavailable
-from consignee.web.keys import COLLECTIONS, DESTINATIONS, DRAINING
+from consignee.web.keys import COLLECTIONS, DESTINATIONS, DRAINING, PULSE
 
 
 async def account(request: web.Request) -> web.Response:
@@ -34,6 +34,8 @@ async def readyz(request: web.Request) -> web.Response:
     """GET /readyz: the store can be written, and the service is not stopping"""
     if request.app[DRAINING].is_set():
         return unavailable("The service is stopping.")
+    if not await request.app[PULSE].beats():
+        return unavailable("The database does not answer.")
     if not request.app[DESTINATIONS].store.writable:
         return unavailable("The store can't be written.")
     return answers.success()

@@ -1,7 +1,7 @@
 """Destinations as they are answered. What does not change is encoded once: each destination for each of its revisions, and
 each answer until something of its account has changed."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from sys import getsizeof
@@ -89,7 +89,8 @@ class Answers:
         """Return the answer about a destination that was read, or saved, just now."""
         account, shown = destination.account, self._shown(destination)
         uses = await self._dispatch.collections.uses(account)
-        text = self._text(account, shown, uses)
+        condition = await self._dispatch.conditions.look(account, shown.id)
+        text = shown.text(uses[shown.id], condition)
         return enclose(b'"usage":%b,"destination":%b' % (await self._usage(account), text))
 
     async def page(self, account: str, listing: Listing) -> bytes:
@@ -99,7 +100,8 @@ class Answers:
             return known
         page = await self._page(account, kept, listing)
         uses = await self._dispatch.collections.uses(account)
-        texts = b",".join([self._text(account, one, uses) for one in page.destinations])
+        condition_of = await self._dispatch.conditions.look_at_all(account)
+        texts = b",".join([one.text(uses[one.id], condition_of(one.id)) for one in page.destinations])
         pagination, usage = encode(page.to_json()), await self._usage(account)
         answer = enclose(b'"usage":%b,"destinations":[%b],"pagination":%b' % (usage, texts, pagination))
         asked = getsizeof(listing.search_term) + getsizeof(listing.type)
@@ -141,9 +143,6 @@ class Answers:
             middle=b"," + encode(middle)[1:-1] + b',"deliveries":',
         )
 
-    def _text(self, account: str, shown: Shown, uses: Counter[str]) -> bytes:
-        return shown.text(uses[shown.id], self._dispatch.conditions.of(account, shown.id))
-
     async def _usage(self, account: str) -> bytes:
         return encode((await self._destinations.usage(account)).to_json())
 
@@ -165,7 +164,8 @@ class Answers:
 
     def _keep_answer(self, account: str, kept: _Kept, key: object, answer: bytes, *, asked: int = 0) -> None:
         size = len(answer) + asked + _OVERHEAD
-        if self._has_room(account, kept, size):
+        # What other processes change, nobody hears of here: it would never be found true again.
+        if not self._store.shared and self._has_room(account, kept, size):
             kept.answers[key] = answer
             kept.of_answers += size
             self._grow(size)

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections that come back, what failures mean, and the numbered changes of the schema."""

@@ -1,0 +1,81 @@
+"""A lock under a name that one connection holds for as long as somebody is inside: other processes wait outside."""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from consignee.errors import StoreError
+from consignee.postgres.database import Database
+from consignee.postgres.session import Session
+
+log = logging.getLogger(__name__)
+
+_TRY: Final = "SELECT pg_try_advisory_lock($1)"
+_PAUSE: Final = 0.1
+
+
+@asynccontextmanager
+async def held(database: Database, name: str, *, patience: float) -> AsyncIterator[None]:
+    """Hold the lock; raises StoreError if somebody else holds it for longer than `patience`, in seconds.
+
+    A lock ends with its connection, also by a failover: then it is taken again as soon as can be, and the log tells if
+    somebody else was faster.
+    """
+    hold = _Hold(database, name)
+    await hold.take(patience)
+    keeping = asyncio.ensure_future(hold.keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        await hold.release()
+
+
+class _Hold:
+    def __init__(self, database: Database, name: str) -> None:
+        self._database = database
+        self._name = name
+        self._key = int.from_bytes(hashlib.sha256(b"consignee " + name.encode()).digest()[:8], signed=True)
+        self._session: Session | None = None
+        self._lost = asyncio.Event()
+
+    async def take(self, patience: float) -> None:
+        deadline = asyncio.get_running_loop().time() + patience
+        self._lost.clear()
+        session = await self._database.connected()
+        session.raw.add_termination_listener(lambda _: self._lost.set())
+        try:
+            while not await self._locked(session):
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise StoreError(f"another process is at {self._name}, in the database at {self._database.name}")
+                await asyncio.sleep(_PAUSE * (0.5 + random.random()))  # noqa: S311
+        except BaseException:
+            session.drop()
+            raise
+        self._session = session
+
+    async def _locked(self, session: Session) -> bool:
+        try:
+            return bool(await session.raw.fetchval(_TRY, self._key))
+        except Exception as error:  # noqa: BLE001 - told by a table, and what is not the driver's is raised as it is
+            raise self._database.told(error) from None
+
+    async def keep(self) -> None:
+        while True:
+            await self._lost.wait()
+            try:
+                await self.take(0)
+            except StoreError as failure:
+                log.warning("the lock of %s was lost, and can't be had again yet: %s", self._name, failure)
+                self._lost.set()
+                await asyncio.sleep(1)
+
+    async def release(self) -> None:
+        if self._session is not None:
+            with suppress(Exception):
+                await self._session.close()

@@ -1,0 +1,129 @@
+"""What producers were told is kept, and what of it has arrived."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from endurance.service import Api, bucket, sha256
+from endurance.test_chaos import missing
+from fakes.chaos_process import ChaosServer, State
+
+BYTES = 1000
+PRODUCERS = 8
+_PAUSE = 0.25
+_PAGE = 100
+
+
+@dataclass
+class Fire:
+    """Result sets of one file each, each handed over under a key of its own, and delivered to some buckets by whoever runs.
+
+    `expected` has the SHA-256 of each object that must be there, by its place; `accepted` when each result set was acknowledged.
+    """
+
+    api: Api
+    storage: ChaosServer
+    expected: dict[str, str] = field(default_factory=dict)
+    accepted: dict[str, float] = field(default_factory=dict)
+    collection: str = ""
+    _buckets: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    async def aim(self, buckets: int) -> None:
+        """Make the destinations, and a collection that is delivered to all of them."""
+        self._buckets = buckets
+        ids = [await bucket(self.api, self.storage, number) for number in range(buckets)]
+        self.collection = await self.api.collection("fire", ids)
+
+    async def produce(self, sets: int) -> None:
+        """Upload so many result sets, a few at once."""
+        shares = [sets * (n + 1) // PRODUCERS - sets * n // PRODUCERS for n in range(PRODUCERS)]
+        await asyncio.gather(*(self._produce(share) for share in shares))
+
+    async def _produce(self, sets: int) -> None:
+        for _ in range(sets):
+            await self.upload()
+
+    async def produce_until(self, done: asyncio.Event) -> None:
+        """Upload result sets, a few at once, until that."""
+
+        async def go_on() -> None:
+            while not done.is_set():
+                await self.upload()
+
+        await asyncio.gather(*(go_on() for _ in range(PRODUCERS)))
+
+    async def upload(self) -> str:
+        """Upload a result set; returns its id once it was acknowledged, and remembers what must become of it."""
+        number = next(self._numbers)
+        content = random.Random(number).randbytes(BYTES)
+        name = f"file-{number}.bin"
+        result = await self._offer(name, content, key=f"set-{number}")
+        digest, own = sha256(content), str(result["id"])
+        for place in range(self._buckets):
+            self.expected[f"bucket-{place:03d}/exports/{own}/{name}"] = digest
+        self.accepted[own] = time.monotonic()
+        return own
+
+    async def _offer(self, name: str, content: bytes, *, key: str) -> dict[str, Any]:
+        """Upload it under that key until it is acknowledged, and return it as it was answered.
+
+        A server that finds the key in use by one that was killed says so until it knows.
+        """
+        headers = {"X-API-Key": self.api.key, "Idempotency-Key": key}
+        for _ in range(self.api.tries):
+            form = aiohttp.FormData()
+            form.add_field("file", content, filename=name)
+            path = f"{self.api.url}/collections/{self.collection}/results"
+            with suppress(aiohttp.ClientError, OSError, ValueError):
+                async with self.api.session.post(path, data=form, headers=headers) as response:
+                    answer: dict[str, Any] = await response.json()
+                assert response.status in (200, 409, 503), answer
+                if response.status == 200:
+                    return dict(answer["result"])
+            await asyncio.sleep(self.api.pause)
+        raise AssertionError("a result set was never acknowledged")
+
+    async def state(self) -> State:
+        """Return what the storage has."""
+        return await asyncio.to_thread(self.storage.state)
+
+    async def all_there(self) -> State:
+        """Return once everything that was acknowledged has arrived as it was."""
+        while missing(state := await self.state(), self.expected):
+            await asyncio.sleep(_PAUSE)
+        return state
+
+    async def all_delivered(self) -> None:
+        """Return once every result set has arrived by what the service says; fails if there are others than were acknowledged."""
+        while not set(self.accepted) <= (found := {*await self.delivered()}):
+            await asyncio.sleep(_PAUSE)
+        assert found == set(self.accepted), "a result set that was handed over under one key is there twice"
+
+    async def delivered(self) -> list[str]:
+        """Return the result sets of which the service says that every delivery has succeeded."""
+        found: list[str] = []
+        for page in itertools.count():
+            path = f"/collections/{self.collection}/results?page_size={_PAGE}&page={page + 1}"
+            results = (await self.api.get(path))["results"]
+            found += [str(one["id"]) for one in results if _succeeded(one["destination_status"].values())]
+            if len(results) < _PAGE:
+                return found
+        raise AssertionError("there is no last page")
+
+
+def _succeeded(statuses: Sequence[dict[str, object]]) -> bool:
+    return all(status["status"] == "success" for status in statuses)
+
+
+def repeated(state: State) -> tuple[int, int]:
+    """Return how many uploads into customers' buckets stored what was there already, and how many objects they have."""
+    objects = [stored for name, stored in state.objects.items() if name.startswith("bucket-")]
+    return sum(stored.puts - 1 for stored in objects), len(objects)

@@ -78,7 +78,7 @@ endurance: $(STAMP)
 # Seven processes of which one is killed every two seconds, and ten primaries that are lost for good: ten minutes, and 2 GB.
 endurance-postgres: $(STAMP)
 	@tests/postgres/programs
-	@DELIVERIES=$${DELIVERIES:-10000} FAILOVERS=$${FAILOVERS:-10} FSYNC=on $(BIN)/pytest --no-cov -p no:cacheprovider -q -s -m postgres tests/postgres/endurance
+	@DELIVERIES=$${DELIVERIES:-10000} PAUSED_DELIVERIES=$${PAUSED_DELIVERIES:-1000} FAILOVERS=$${FAILOVERS:-10} FSYNC=on $(BIN)/pytest --no-cov -p no:cacheprovider -q -s -m postgres tests/postgres/endurance
 
 # Five minutes of requests that nobody meant. It shares nothing with a `make test` that runs beside it.
 fuzz: $(STAMP)

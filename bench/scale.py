@@ -66,7 +66,8 @@ def _head(rounds: int, load: float, seconds: float) -> str:
     return (
         "# Beyond one process\n\n"
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d}: {rounds} rounds, contenders taking turns, medians; Python "
-        f"{platform.python_version()}, {os.cpu_count()} cores, load at the start {load:.1f}, {seconds / 60:.1f} minutes.\n\n"
+        f"{platform.python_version()}, {os.cpu_count()} cores, load at the start {load:.1f}, in the last minutes "
+        f"{os.getloadavg()[2]:.1f}; {seconds / 60:.1f} minutes.\n\n"
         "Workers, PostgreSQL and the storage share these cores, unlike on machines of their own: what more workers add here "
         "is what the cores had left, and the CPU time of each kind of process tells what more machines would. PostgreSQL is "
         f"durable (`fsync` and `synchronous_commit` on); changed are {changed}. Machines are noisy: only ratios within this "

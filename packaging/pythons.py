@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
-EXTRAS: Final = ("", "s3", "gcs", "azure", "oss", "metrics", "speed", "all")
+EXTRAS: Final = ("", "s3", "gcs", "azure", "oss", "metrics", "postgres", "speed", "all")
 SDKS: Final = {
     "s3": "aiobotocore.session",
     "gcs": "gcloud.aio.storage",
     "azure": "azure.storage.blob.aio",
     "oss": "oss2",
     "metrics": "prometheus_client",
+    "postgres": "asyncpg",
     "speed": "uvloop",
 }
 """What each extra brings, which is imported when it is used for the first time."""

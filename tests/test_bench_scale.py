@@ -83,6 +83,7 @@ def test_a_profile_goes_by_the_innermost_frame_and_our_own_code_by_its_room() ->
         ("SELECT end_attempt($1) AS done", "end_attempt()"),
         ("UPDATE documents SET data = $1 WHERE id IN (SELECT id FROM jobs)", "UPDATE documents"),
         ("INSERT INTO documents (kind) VALUES ($1)", "INSERT documents"),
+        ("WITH spent AS (DELETE FROM limits) INSERT INTO documents (kind) VALUES ($1)", "INSERT documents"),
         ("SELECT set_config($3, $4, $5), pg_notify($1, $2)", "NOTIFY"),
         ("SELECT $1", "SELECT"),
     ],

@@ -93,6 +93,21 @@ def test_a_port_that_is_taken_is_refused_in_one_line(server: str, config: Path, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [(["worker"], "store.url"), (["serve", "--no-worker"], "store.url"), (["worker", "--host", "127.0.0.1"], "--port")],
+    ids=["worker", "serve", "host"],
+)
+def test_deliveries_are_left_to_others_only_on_a_store_that_is_shared(
+    arguments: list[str], missing: str, config: Path
+) -> None:
+    """And a worker listens only if it is told where."""
+    done = run(*arguments, "--config", config)
+    assert done.returncode == 2
+    assert missing in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def keys_work(config: Path) -> None:
     """Create, list and revoke a key."""
     created = run("keys", "create", "--account", "bob", "--config", config)

@@ -24,6 +24,8 @@ _SURE: Final = 0.8
 """Of that time, what its holder counts on; clocks do not run at quite the same speed."""
 _LOOK: Final = 0.25
 """Of that time, what passes from one look to the next."""
+_PARTING: Final = 2.0
+"""Seconds that an end waits for the store to hear of it."""
 _NOBODY: Final = ""
 
 
@@ -106,8 +108,9 @@ class Tenure:
         async with self._turn:
             self._left, was_ours, self._until = True, self._until > -math.inf, -math.inf
             if was_ours:
-                with suppress(StoreError, Conflict):
-                    await self._let_go()
+                with suppress(StoreError, Conflict, TimeoutError):
+                    async with asyncio.timeout(_PARTING):
+                        await self._let_go()
 
     async def _let_go(self) -> None:
         document = await self._store.get(KIND, "", self._name)

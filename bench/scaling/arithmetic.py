@@ -78,7 +78,10 @@ def _taken(costs: Costs) -> Sequence[Sequence[str]]:
             "CPU of `serve`, `worker` and PostgreSQL",
             f"{costs.server:.2g}, {costs.worker:.2g} and {costs.database:.2g} ms",
         ],
-        ["commits, and WAL that they write", f"{costs.commits:.2g}; {number(costs.wal)} bytes"],
+        [
+            "transactions, most of which only read, and the WAL of all",
+            f"{costs.commits:.2g}; {number(costs.wal)} bytes",
+        ],
         ["what stays in the database", f"{number(costs.kept)} bytes, indexes included"],
     ]
 
@@ -89,7 +92,7 @@ def _follows(costs: Costs) -> Sequence[Sequence[str]]:
         ["deliveries a second", f"{number(peak() / PEAK)} on the average, {number(peak())} in the peak"],
         ["cores for `serve`, `worker`, PostgreSQL", ", ".join(f"{cores(each):.0f}" for each in _each(costs))],
         ["databases, each with its share of the accounts", f"{databases}"],
-        ["commits a second in the peak, of each database", number(peak() * costs.commits / databases)],
+        ["transactions a second in the peak, of each database", number(peak() * costs.commits / databases)],
         ["WAL in the peak, of each; of all in a day", f"{_wal(costs, databases)}"],
         ["result sets kept, and bytes, of each", _kept(costs, databases)],
         [

@@ -17,7 +17,7 @@ RATES: Final = {
 COSTS: Final = {
     "CPU of our processes, ms": "ours",
     "CPU of PostgreSQL, ms": "database",
-    "commits": "commits",
+    "transactions, most of which only read": "commits",
     "WAL, bytes": "wal",
     "pages looked at": "pages",
 }

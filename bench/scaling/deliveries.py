@@ -200,9 +200,9 @@ async def _profile(bench: Bench, base: Place) -> Section:
 
 async def _watched(take: Taking, connection: "asyncpg.Connection[Any]", bench: Bench, place: Place, count: int) -> Turn:
     turn = await take(bench, place, count)
-    units = turn.units if take is _take_in else bench.lab.pick(SETS, QUICK_SETS)
     asked = await statements.counted(connection, str(place.database))
-    return replace(turn, more={name: calls / units for name, (calls, _) in asked.items()})
+    units = asked[ONCE[take]]
+    return replace(turn, more={name: calls / units for name, calls in asked.items()})
 
 
 async def _take_in(bench: Bench, place: Place, count: int) -> Turn:
@@ -231,6 +231,10 @@ async def _deliver(bench: Bench, place: Place, count: int) -> Turn:
         await _until(delivered, sets)
         kept = 0.0 if place.database is None else await _at_rest(bench, place.database)
     return Turn(done, reading, {"kept": kept / sets})
+
+
+ONCE: Final = {_take_in: "add_job()", _deliver: "end_attempt()"}
+"""What is asked once for each, also for those before and after what is measured."""
 
 
 async def _at_rest(bench: Bench, database: str) -> float:

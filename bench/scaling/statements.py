@@ -1,4 +1,4 @@
-"""What a unit of work asks of the database: statements by what they do, how often, and how long they take there."""
+"""What a unit of work asks of the database: statements by what they do, and how often."""
 
 import re
 from collections.abc import Mapping
@@ -9,20 +9,23 @@ if TYPE_CHECKING:
 
 RESET: Final = "SELECT pg_stat_statements_reset()"
 READ: Final = """
-SELECT query, calls, total_exec_time AS ms FROM pg_stat_statements
+SELECT query, calls FROM pg_stat_statements
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = $1) AND toplevel
 """
-CALLED: Final = re.compile(r"\b([a-z]+_(?:jobs?|attempt|lane|next))\(")
+CALLED: Final = re.compile(r"\b([a-z]+_(?:jobs?|attempt|lane|next|within))\(")
+WRITTEN: Final = re.compile(r"\b(INSERT|UPDATE|DELETE) (?:INTO |FROM )?(documents)\b")
 TOUCHED: Final = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+([a-z_]+)")
 NOTIFIED: Final = "pg_notify"
 
 
 def told(query: str) -> str:
-    """Return what a statement does: a function of the schema, or a verb and the first table."""
+    """Return what a statement does: a function of the schema, or a verb and a table: documents, or else the first one."""
     if NOTIFIED in query:
         return "NOTIFY"
     if called := CALLED.search(query):
         return f"{called[1]}()"
+    if written := WRITTEN.search(query):
+        return f"{written[1]} {written[2]}"
     verb = query.split(maxsplit=1)[0].upper()
     touched = TOUCHED.search(query)
     return f"{verb} {touched[1]}" if touched else verb
@@ -34,10 +37,10 @@ async def begin(connection: "asyncpg.Connection[Any]") -> None:
     await connection.execute(RESET)
 
 
-async def counted(connection: "asyncpg.Connection[Any]", database: str) -> Mapping[str, tuple[float, float]]:
-    """Return how often each was asked of a database, and the milliseconds of all of it."""
-    found: dict[str, tuple[float, float]] = {}
+async def counted(connection: "asyncpg.Connection[Any]", database: str) -> Mapping[str, float]:
+    """Return how often each was asked of a database."""
+    found: dict[str, float] = {}
     for row in await connection.fetch(READ, database):
-        calls, ms = found.get(name := told(row["query"]), (0.0, 0.0))
-        found[name] = calls + row["calls"], ms + row["ms"]
+        name = told(row["query"])
+        found[name] = found.get(name, 0.0) + row["calls"]
     return found

@@ -120,6 +120,18 @@ async def test_what_a_process_that_ended_had_not_planned_is_planned_a_minute_lat
         assert len(d.warehouse["bucket"]) == 1
 
 
+async def test_one_that_can_not_be_read_does_not_keep_others_from_being_looked_at(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with shared_depot(tmp_path) as d:
+        await d.store.save(KIND, "ann", "DAMAGED.0000000001", {"secret": "hunter2"})
+        _, id_ = await unplanned(d)
+        d.clock.now += 60
+        await d.parts.results.finish()
+        assert await d.parts.deliveries.ids("ann", prefix=id_)
+        assert "DAMAGED.0000000001 can't be looked at" in caplog.text and "hunter2" not in caplog.text
+
+
 async def test_each_result_set_is_looked_at_once_and_by_one_process(tmp_path: Path) -> None:
     """Also if the tenure goes to another one: how far the last one came is in the store."""
     async with shared_depot(tmp_path) as d:
@@ -217,9 +229,11 @@ async def test_who_has_not_the_tenure_keeps_no_house(tmp_path: Path) -> None:
         d.clock.now += 2 * DAY
         await d.parts.tenure.leave()
         assert list(await d.parts.results.retire()) == []
+        await d.store.save(COUNTERS, "ann", "STRAY", {"highest": 1})
+        await d.store.save(AWAITED, "ann", "GONE.0000000001", {})
         async with at_work(d):
             await asyncio.sleep(0.1)
-            assert await d.store.count(KIND, "ann") == 1
+        assert [await d.store.count(kind, "ann") for kind in (KIND, AWAITED, COUNTERS)] == [1, 1, 2]
     async with shared_depot(tmp_path / "one", store=store, retention="1d") as again:
         again.clock.now += 2 * DAY
         async with at_work(again):
@@ -236,7 +250,8 @@ async def test_what_others_left_is_found_without_being_asked_for(tmp_path: Path)
 
 
 async def _is_empty(d: Depot) -> bool:
-    return await d.store.count(KIND, "ann") == 0
+    left = [await d.store.ids(kind, "ann") for kind in (KIND, AWAITED, COUNTERS)]
+    return left[:2] == [[], []] and "STRAY" not in left[2]
 
 
 async def test_a_start_sweeps_the_files_that_only_this_process_has(tmp_path: Path) -> None:

@@ -159,6 +159,20 @@ async def test_a_database_that_is_not_there_at_the_start_is_told(mortal: Cluster
         mortal.start()
 
 
+async def test_who_would_be_alone_waits_for_a_database_that_restarts(mortal: Cluster, own: Secret) -> None:
+    """Also without patience, which is for others who are inside; and a connection that ends in between is made anew."""
+    async with proxy(mortal.port) as line, opened(mortal.url("own", port=line.port)) as store:
+        mortal.stop()
+        starting = asyncio.ensure_future(asyncio.to_thread(mortal.start))
+        async with store.alone("first start", patience=0):
+            await starting
+        for point in range(6):
+            line.cut("request", point)
+            async with store.alone("second start", patience=0):
+                line.spare()
+        assert line.cuts > 0
+
+
 @pytest.mark.parametrize("act", ["save", "limited", "remove"])
 async def test_what_no_standby_has_yet_is_not_told_as_done(mortal: Cluster, own: Secret, act: str) -> None:
     """The commit waits for one that is not there, and our patience ends; when it comes, we find out that it happened."""

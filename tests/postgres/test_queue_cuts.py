@@ -142,14 +142,16 @@ async def test_it_counts_once_wherever_the_connection_is_cut(
     queue: PostgresQueue, line: Proxy, act: Callable[[PostgresQueue, Job], Awaitable[None]], lost: Lost
 ) -> None:
     """Each point is cut in turn, until one is beyond what is done: then nothing was cut."""
-    for point in range(MOST):
+    point = 0
+    for _ in range(MOST):
         job = await begun(queue)
         before = line.cuts
         line.cut(lost, point)
         await act(queue, job)
         line.spare()
-        if line.cuts == before:
-            assert point > 0, "nothing was ever cut"
+        if line.cuts > before:
+            point += 1
+        elif point:  # else it was the request of a connection that only listens
             return
     pytest.fail("it did not end")
 

@@ -106,6 +106,15 @@ async def test_a_worker_tells_how_it_is_and_nothing_else(house: House) -> None:
         assert "consignee_store_writable 1.0" in text
 
 
+def test_nothing_is_written_to_the_disk_of_a_process_with_a_staging_bucket(house: House, site: Site) -> None:
+    """But for its log: so its machine may be lost, or read-only."""
+    assert {path.name for path in site.config.parent.iterdir()} == {
+        "consignee.toml",
+        "secret.key",
+        *(f"{member.name}.log" for member in (house.one, house.other, house.delivering)),
+    }
+
+
 async def test_a_key_is_known_and_forgotten_by_all_at_once(house: House, site: Site) -> None:
     """The command talks to the database itself, whichever processes run."""
     urls = [f"{member.url}/account" for member in (house.one, house.other)]
@@ -182,11 +191,6 @@ def test_a_backup_is_left_to_the_database(site: Site, tmp_path: Path) -> None:
     for command in ("backup", "restore"):
         assert "pg_dump" in refused(site, command, str(tmp_path / "backup.tar"))
     assert not (tmp_path / "backup.tar").exists()
-
-
-@pytest.mark.parametrize("arguments", [("worker",), ("serve", "--no-worker")])
-def test_without_a_database_deliveries_are_left_to_nobody(site: Site, arguments: tuple[str, ...]) -> None:
-    assert "store.url" in refused(changed(site, CONSIGNEE_STORE__URL=""), *arguments)
 
 
 def test_a_database_without_a_schema_is_refused_with_what_to_do(site: Site, empty_url: Secret) -> None:

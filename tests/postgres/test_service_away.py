@@ -11,7 +11,7 @@ from fakes.chaos_process import ChaosServer, chaos_process
 from .cluster import PASSWORD, Cluster, running
 from .endurance.fire import Fire
 from .endurance.site import STAGING, Site, prepare
-from .house import DELIVERY, asked, at_work, server, silent, until_all_succeeded, until_status, worker
+from .house import DELIVERY, SECONDS, asked, at_work, server, silent, until_all_succeeded, until_status, worker
 
 pytestmark = pytest.mark.postgres
 
@@ -59,7 +59,7 @@ async def test_while_the_database_is_away_everybody_is_told_and_afterwards_all_g
             _, text = await asked(api, f"{member.url}/metrics")
             assert "consignee_store_writable 0.0" in text
             assert "consignee_queue_jobs{" not in text
-        async with asyncio.timeout(4 * PATIENCE):
+        async with asyncio.timeout(SECONDS):
             status, answer = await asked(api, f"{taking.url}/destinations")
         assert (status, answer["request_info"]["code"]) == (503, "unavailable")
         for number in range(2):
@@ -94,7 +94,7 @@ async def test_a_database_that_is_silent_hangs_nobody(site: Site, mortal: Cluste
     one = server(site)
     async with at_work(one) as api:
         with silent(mortal):
-            async with asyncio.timeout(10 * PATIENCE):
+            async with asyncio.timeout(SECONDS):
                 assert (await asked(api, f"{one.url}/readyz"))[0] == 503
                 assert (await asked(api, f"{one.url}/destinations"))[0] == 503
         await until_status(api, f"{one.url}/destinations", 200)

@@ -31,7 +31,7 @@ NEEDED = {
 """Which promise is broken without a sync."""
 ELSEWHERE = {"store/disk.py:sync_data:1"}
 """What only systems without fdatasync call."""
-EARLY = {"delivery/intake.py:_write_held:0"}
+EARLY = {"delivery/spool_intake.py:_write_held:0"}
 """What would be synced later too, but would have descriptors open until then."""
 
 

@@ -4,6 +4,7 @@ What a process that ended left half planned or untold is found by looking at wha
 under way by then is noted, and looked at again until it has ended.
 """
 
+import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
@@ -13,11 +14,12 @@ from typing import Final
 from consignee.clock import timestamp
 from consignee.delivery.counters import Counters
 from consignee.delivery.deliveries import Deliveries
+from consignee.delivery.engine import described
 from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import KIND, ResultSet
 from consignee.delivery.strays import Place, remove
 from consignee.delivery.upkeep import Needed, Upkeep
-from consignee.errors import Conflict
+from consignee.errors import Conflict, ConsigneeError
 from consignee.store import Document, Entry, Store
 from consignee.tenure import KIND as TENURES
 from consignee.tenure import Tenure
@@ -31,6 +33,8 @@ LAG: Final = timedelta(seconds=60)
 PATIENCE: Final = 60.0
 """Seconds of a look for old ones that go into those behind one that is to be kept for longer."""
 _AT_ONCE: Final = 200
+
+log = logging.getLogger(__name__)
 
 
 class SharedUpkeep(Upkeep):
@@ -87,7 +91,7 @@ class SharedUpkeep(Upkeep):
         behind = position.data["number"] if position else 0
         entries, done = await self._store.in_order(KIND, behind=behind, most=_AT_ONCE), 0
         for entry in entries:
-            if not await self._look_at(entry):
+            if not await self._is_looked_at(entry):
                 break
             done += 1
         if done:
@@ -95,6 +99,17 @@ class SharedUpkeep(Upkeep):
                 replaces = position.revision if position else 0
                 await self._store.save(*POSITION, {"number": entries[done - 1].number}, replaces=replaces)
         return bool(done) and done == len(entries)
+
+    async def _is_looked_at(self, entry: Entry) -> bool:
+        try:
+            return await self._look_at(entry)
+        except ConsigneeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one that can't be read must not keep all that come after it from being looked at
+            log.error(
+                "result set %s can't be looked at: %s", entry.id, described(error), extra={"account": entry.account}
+            )
+            return True
 
     async def _look_at(self, entry: Entry) -> bool:
         """Plan what is not planned of a result set, and tell its end if it has ended; return False if it is too new."""

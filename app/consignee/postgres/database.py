@@ -138,10 +138,7 @@ class Database:
 
     async def connected(self) -> Session:
         """Return a connection of the caller's own, beside the others, which the caller ends; raises StoreError."""
-        try:
-            return await self._opened().connected(self._deadline())
-        except Exception as error:  # noqa: BLE001 - told by a table, and what is not the driver's is raised as it is
-            raise self.told(error) from None
+        return await self._patiently(self._opened().connected)
 
     def told(self, error: Exception) -> Exception:
         """Return the error of ours for one of the driver's, and any other as it is."""
@@ -190,13 +187,22 @@ class Database:
                     raise unknown(self.name) from None
 
     async def _until_done(self, attempt: Attempt[_T], *, reads: bool = False) -> _T:
-        pool, deadline, pause = self._opened(), self._deadline(), _FIRST_PAUSE
-        while True:
+        pool = self._opened()
+
+        async def step(deadline: float) -> _T:
             # To a connection that turns out to be silent, a read must leave time for another one.
             until = (asyncio.get_running_loop().time() + deadline) / 2 if reads else deadline
+            async with pool.lent(deadline, until=until) as session:
+                return await _tried(session, attempt)
+
+        return await self._patiently(step)
+
+    async def _patiently(self, step: Callable[[float], Awaitable[_T]]) -> _T:
+        """Return what the step returns, which is told the deadline, and is taken again until then over what may pass."""
+        deadline, pause = self._deadline(), _FIRST_PAUSE
+        while True:
             try:
-                async with pool.lent(deadline, until=until) as session:
-                    return await _tried(session, attempt)
+                return await step(deadline)
             except Exception as error:  # noqa: BLE001 - told by a table, and what is not the driver's is raised as it is
                 kind = kind_of(error)
                 if kind in (Kind.FULL, Kind.ELSE) or self._is_late(deadline, pause, kind):

@@ -10,12 +10,15 @@ from typing import Final
 
 from consignee.errors import StoreError
 from consignee.postgres.database import Database
+from consignee.postgres.failures import Kind, kind_of
 from consignee.postgres.session import Session
 
 log = logging.getLogger(__name__)
 
 _TRY: Final = "SELECT pg_try_advisory_lock($1)"
 _PAUSE: Final = 0.1
+_TRIES: Final = 5
+"""Connections that may be lost in a row: each of them came about within the database's own time limit."""
 
 
 @asynccontextmanager
@@ -45,25 +48,30 @@ class _Hold:
         self._lost = asyncio.Event()
 
     async def take(self, patience: float) -> None:
+        """Take the lock; a connection that is lost meanwhile is not the end of that."""
         deadline = asyncio.get_running_loop().time() + patience
-        self._lost.clear()
-        session = await self._database.connected()
-        session.raw.add_termination_listener(lambda _: self._lost.set())
-        try:
-            while not await self._locked(session):
-                if asyncio.get_running_loop().time() >= deadline:
-                    raise StoreError(f"another process is at {self._name}, in the database at {self._database.name}")
-                await asyncio.sleep(_PAUSE * (0.5 + random.random()))  # noqa: S311
-        except BaseException:
-            session.drop()
-            raise
-        self._session = session
+        for left in reversed(range(_TRIES)):
+            session = await self._database.connected()
+            try:
+                await self._lock(session, deadline)
+            except BaseException as error:
+                session.drop()
+                if not isinstance(error, Exception):
+                    raise
+                cause = session.cause(error)
+                if kind_of(cause) is not Kind.AWAY or not left:
+                    raise self._database.told(cause) from None
+            else:
+                return
 
-    async def _locked(self, session: Session) -> bool:
-        try:
-            return bool(await session.raw.fetchval(_TRY, self._key))
-        except Exception as error:  # noqa: BLE001 - told by a table, and what is not the driver's is raised as it is
-            raise self._database.told(error) from None
+    async def _lock(self, session: Session, deadline: float) -> None:
+        self._lost.clear()
+        session.raw.add_termination_listener(lambda _: self._lost.set())
+        while not await session.raw.fetchval(_TRY, self._key):
+            if asyncio.get_running_loop().time() >= deadline:
+                raise StoreError(f"another process is at {self._name}, in the database at {self._database.name}")
+            await asyncio.sleep(_PAUSE * (0.5 + random.random()))  # noqa: S311
+        self._session = session
 
     async def keep(self) -> None:
         while True:

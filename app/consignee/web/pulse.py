@@ -18,7 +18,9 @@ EVERY: Final = 1.0
 class Pulse:
     """Asks a store, rather than telling what was last known of it, which may be long ago. `clock` returns seconds."""
 
-    def __init__(self, store: Store, *, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, *, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._patience = patience
         self._clock = clock

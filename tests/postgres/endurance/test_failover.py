@@ -18,7 +18,7 @@ from consignee.store.postgres import PostgresStore
 from endurance.test_chaos import missing
 from fakes.chaos_process import chaos_process
 
-from .fire import Fire
+from .fire import Fire, twice
 from .fleet import fleet
 from .replicas import Replicas, replicas
 from .site import STAGING, prepare
@@ -143,6 +143,7 @@ async def test_nothing_acknowledged_is_lost_when_the_primary_is(tmp_path: Path) 
             await members.stop()
             assert await ledger.lost() == set()
     assert missing(state, fire.expected) == []
+    assert twice(state) == []
     print(  # noqa: T201
         f"{FAILOVERS} failovers: {len(fire.accepted)} result sets and {len(ledger.acknowledged)} documents acknowledged "
         f"({ledger.refused} refused), 0 lost; {times}"

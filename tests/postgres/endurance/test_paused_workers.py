@@ -9,7 +9,7 @@ from consignee.secret import Secret
 from endurance.test_chaos import missing
 from fakes.chaos_process import chaos_process
 
-from .fire import Fire, repeated
+from .fire import Fire, repeated, twice
 from .fleet import Fleet, fleet
 from .site import STAGING, prepare
 
@@ -53,6 +53,7 @@ async def test_what_a_worker_does_after_it_lost_its_leases_spoils_nothing(tmp_pa
             state = await fire.state()
             await members.stop()
     assert missing(state, fire.expected) == []
+    assert twice(state) == []
     again, objects = repeated(state)
     print(  # noqa: T201
         f"{objects} deliveries by {WORKERS} workers that stood still {stopping.result()} times for {1.5 * LEASE} s, "

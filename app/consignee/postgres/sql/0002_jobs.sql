@@ -17,7 +17,7 @@ CREATE TABLE jobs (
     waiting boolean NOT NULL,
     worker uuid,
     token uuid NOT NULL,
-    PRIMARY KEY (kind, account, id)
+    PRIMARY KEY (id, account, kind) -- in this order, so that nobody walks it where an index below is meant
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.01,
@@ -27,6 +27,7 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_waiting ON jobs (kind, account, lane, turn, number) WHERE waiting;
 CREATE INDEX jobs_leased ON jobs (kind, account, lane) WHERE NOT waiting;
+CREATE INDEX jobs_ending ON jobs (kind, lease) WHERE NOT waiting;
 
 -- A lane is ready, if it may have something to give, or sleeps until `wake`; one with neither jobs nor a hold has no row.
 -- `hold` is until when it rests, infinite if that takes a word; `probe` the one job that it gave since.
@@ -38,7 +39,7 @@ CREATE TABLE lanes (
     wake double precision NOT NULL,
     hold double precision,
     probe text COLLATE "C",
-    PRIMARY KEY (lane, account, kind) -- in this order, so that nobody walks it where an index below is meant
+    PRIMARY KEY (lane, account, kind) -- for the same reason
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.01,

@@ -1,7 +1,7 @@
 -- Which jobs are next: accounts take turns, then the lanes of an account, then what is due first.
 --
 -- Nothing here looks at all jobs, all lanes or all accounts: only at lanes that are ready, as many as can be of use, and at
--- what is leased, which is as much as there are places.
+-- the accounts of what is leased, which are no more than there are places.
 
 -- Take in what time has brought: leases that ended, and lanes that are to be looked at.
 CREATE FUNCTION ripen_lanes(of_kind text, now double precision) RETURNS void LANGUAGE plpgsql AS $$
@@ -73,12 +73,14 @@ CREATE FUNCTION choose_jobs(
 #variable_conflict use_column
 BEGIN
 RETURN QUERY WITH RECURSIVE
-leased AS MATERIALIZED (
-    SELECT DISTINCT account, lane FROM jobs WHERE kind = of_kind AND NOT waiting
+busy (account) AS (
+    (SELECT account FROM jobs WHERE kind = of_kind AND NOT waiting ORDER BY account LIMIT 1)
+    UNION ALL
+    SELECT (SELECT jobs.account FROM jobs WHERE kind = of_kind AND NOT waiting AND jobs.account > busy.account
+        ORDER BY jobs.account LIMIT 1) FROM busy WHERE busy.account IS NOT NULL
 ),
 bounds AS MATERIALIZED (
-    SELECT (SELECT account FROM turns WHERE kind = of_kind) AS last,
-        wanted + (SELECT count(DISTINCT account) FROM leased) AS most
+    SELECT (SELECT account FROM turns WHERE kind = of_kind) AS last, wanted + (SELECT count(account) FROM busy) AS most
 ),
 behind (account) AS (
     (SELECT account FROM lanes WHERE kind = of_kind AND ready AND account > (SELECT last FROM bounds)
@@ -130,11 +132,13 @@ places AS MATERIALIZED (
     CROSS JOIN LATERAL (
         (SELECT 1 AS side, lane, hold, 0 AS leased FROM lanes
             WHERE kind = of_kind AND account = quotas.account AND ready AND lane > quotas.last
-            AND (account, lane) NOT IN (SELECT account, lane FROM leased) ORDER BY lane LIMIT quotas.quota)
+            AND (SELECT true FROM jobs WHERE kind = of_kind AND account = quotas.account AND lane = lanes.lane
+                AND NOT waiting LIMIT 1) IS NULL ORDER BY lane LIMIT quotas.quota)
         UNION ALL
         (SELECT 2, lane, hold, 0 FROM lanes
             WHERE kind = of_kind AND account = quotas.account AND ready AND lane <= quotas.last
-            AND (account, lane) NOT IN (SELECT account, lane FROM leased) ORDER BY lane LIMIT quotas.quota)
+            AND (SELECT true FROM jobs WHERE kind = of_kind AND account = quotas.account AND lane = lanes.lane
+                AND NOT waiting LIMIT 1) IS NULL ORDER BY lane LIMIT quotas.quota)
         UNION ALL
         (SELECT 3, lane, hold, leased FROM (
             SELECT lane, count(*)::integer AS leased FROM jobs
@@ -244,6 +248,6 @@ $$;
 CREATE FUNCTION until_next(of_kind text, at double precision) RETURNS double precision LANGUAGE sql AS $$
     SELECT nullif(least(
         (SELECT wake FROM lanes WHERE kind = of_kind AND NOT ready ORDER BY wake LIMIT 1),
-        (SELECT min(lease) FROM jobs WHERE kind = of_kind AND NOT waiting)
+        (SELECT lease FROM jobs WHERE kind = of_kind AND NOT waiting ORDER BY lease LIMIT 1)
     ), 'infinity') - moment(at)
 $$;

@@ -16,6 +16,7 @@ from consignee.precedents import KIND, Precedent, Precedents, Subject
 from consignee.renewal import EVERY, SILENCE, Renewals
 from consignee.resealing import Resealing
 from consignee.secret import Sealer
+from consignee.store import Document
 from consignee.tenure import Tenure
 from sharing import SharedMemoryStore, opened
 from timers import Timers
@@ -330,3 +331,34 @@ async def test_all_processes_together_remember_so_many_keys_of_an_account() -> N
     with pytest.raises(RateLimited) as refused:
         await other.ask("k3", box="BOX03")
     assert refused.value.retry_after == 23 * 3600
+
+
+async def test_a_store_that_fails_while_a_renewal_is_looked_after_does_not_end_the_renewals() -> None:
+    """Else another process would take over what is still being made."""
+
+    class Failing(SharedMemoryStore):
+        fails = 0
+
+        async def get(self, kind: str, account: str, id: str) -> Document | None:  # noqa: A002
+            if self.fails:
+                self.fails -= 1
+                raise StoreError("the database is away")
+            return await super().get(kind, account, id)
+
+    time, failing = Time(), Failing()
+    await failing.open()
+    one, other = Desk(failing, time), Desk(failing.another(), time)
+    one.slow = asyncio.Event()
+    making = one.asked(token="t1")
+    await time.run(lambda: one.begun == 1)
+    begun = await other.precedents.get("ann", (await other.store.ids(KIND, "ann"))[0])
+    assert begun is not None
+    await other.precedents.save(begun)  # as a renewal whose answer was lost
+    failing.fails = 1
+    await time.run(lambda: time.now > 3 * EVERY)
+    repeated = other.asked(token="t2")
+    await time.pass_for(repeated)
+    assert isinstance(repeated.exception(), Conflict)
+    one.slow.set()
+    await making
+    assert len(await one.boxes()) == 1

@@ -13,6 +13,7 @@
       VerificationFailed            the code of the step that failed; carries the step report
       StoreError                    unavailable: the store could not do it, nothing was changed
         StoreFull                   there is no room on the disk; what is there can still be read and removed
+        OutcomeUnknown              the store may have done it, or not, and could not find out
         StoreUnusable               the store can't be opened; says which file and what to do
       ProviderFailure               a step at the customer's storage failed
         CredentialsRejected         credentials_rejected
@@ -133,6 +134,10 @@ class StoreError(ConsigneeError):
 
 class StoreFull(StoreError):
     """There is no room on the disk. What is there can still be read and removed."""
+
+
+class OutcomeUnknown(StoreError):
+    """The store was lost while it did it, and could not find out: it was done, or not."""
 
 
 class StoreUnusable(StoreError):

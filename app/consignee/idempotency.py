@@ -63,7 +63,7 @@ class Idempotency:
                 log.error("an idempotency key that an end left in the middle could not be settled: %s", error)
 
     async def _settle(self, begun: Precedent) -> None:
-        made = await self._precedents.made(begun.account, begun.subject)
+        made = await self._precedents.vouched(begun.account, begun.subject)
         if made is None:
             await self._precedents.withdraw(begun)
         else:
@@ -147,7 +147,7 @@ class Claim:
         """The precedent of what was made, also if an end in the middle kept that from being noted."""
         if before.made:
             return before
-        subject = await self._precedents.made(self._account, before.subject)
+        subject = await self._precedents.vouched(self._account, before.subject)
         return None if subject is None else replace(before, subject=subject, made=True)
 
     async def _first(self, content: bytes, subject: Subject, make: Compose, before: Precedent | None) -> Answer:

@@ -176,6 +176,17 @@ class Precedents:
                 return Subject(subject.kind, one)
         return None
 
+    async def vouched(self, account: str, subject: Subject) -> Subject | None:
+        """Return the same, to be told: a process that only stood still must not take it back any more, and finds it changed."""
+        made = await self.made(account, subject)
+        if made is None or not (subject.token and self._store.shared):
+            return made
+        while (document := await self._store.get(made.kind, account, made.id)) is not None:
+            with suppress(Conflict):
+                await self._store.save(made.kind, account, made.id, document.data, replaces=document.revision)
+                return made
+        return None
+
     async def _token(self, kind: str, account: str, id: str) -> str | None:  # noqa: A002
         document = await self._store.get(kind, account, id)
         return document.data["token"] if document else None

@@ -71,11 +71,15 @@ class Renewals:
         while latest is not None and latest.is_same(begun):
             await self._sleep(EVERY)
             try:
-                latest = await self._precedents.save(latest)
-            except Conflict:  # sealed anew, or taken over
-                latest = await self._precedents.get(begun.account, begun.id)
+                latest = await self._renewed(latest)
             except StoreError as error:
                 log.warning("a request with an idempotency key could not be renewed: %s", error)
+
+    async def _renewed(self, precedent: Precedent) -> Precedent | None:
+        try:
+            return await self._precedents.save(precedent)
+        except Conflict:  # sealed anew, or taken over
+            return await self._precedents.get(precedent.account, precedent.id)
 
 
 def as_now(precedent: Precedent, latest: Precedent | None) -> Precedent:

@@ -32,7 +32,8 @@ def between(low: float, high: float) -> Rule:
 
 def one_of(*choices: str) -> Rule:
     """Return the rule that a value must be one of these."""
-    return demand(lambda value: value in choices, "one of " + ", ".join(choices))
+    told = ", ".join(filter(None, choices)) + (", or empty" if "" in choices else "")
+    return demand(lambda value: value in choices, f"one of {told}")
 
 
 def is_endpoint(url: str) -> bool:

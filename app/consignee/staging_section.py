@@ -19,7 +19,7 @@ class StagingSettings:
     prefix: str = setting("consignee", "What the keys of its objects begin with.", KEY_PREFIX)
     endpoint_url: str = setting("", "The operator's own endpoint for it; empty: the vendor's.", BARE_URL)
     memory_pieces: int = setting(
-        64, "Pieces of arriving files, of 8 MiB each, that may be in memory at once.", between(1, 10_000)
+        32, "Pieces of arriving files, of 8 MiB each, that may be in memory at once.", between(1, 10_000)
     )
     s3_bucket_name: str = setting("", "For s3 and s3compatible: the bucket.")
     s3_endpoint: str = setting("", "For s3compatible: the URL of the store.")

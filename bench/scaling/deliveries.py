@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,8 +28,8 @@ SETS, QUICK_SETS = 3_000, 800
 SECONDS, QUICK_SECONDS = 4.0, 1.5
 ASKED: Final = 12
 ASKED_TITLE: Final = "What one result set asks of the database"
-FIRST, LAST = 0.1, 0.95
-"""Between these shares of all deliveries the rate is taken: all workers are at work, and none waits for the last ones."""
+FIRST, LAST = 0.25, 0.95
+"""Between these shares of all deliveries the rate is taken: all workers have open connections, and none waits for the last."""
 LOOKS: Final = 0.05
 LOCATIONS: Final = """
         root {home}/files;
@@ -102,6 +103,8 @@ Taking = Callable[[Bench, Place, int], Awaitable[Turn]]
 def storage(lab: Lab) -> Iterator[Sink]:
     """Yield nginx, for staging and for destinations, on any core; for `Lab.shared`."""
     for made in serving(lab, "storage", LOCATIONS):
+        while not (made.home / "nginx.pid").is_file() or len(_nginx(made)) < 2:
+            time.sleep(LOOKS)  # it listens before its worker is there
         for pid in _nginx(made):
             os.sched_setaffinity(pid, range(os.cpu_count() or 1))
         yield made
@@ -233,7 +236,7 @@ async def _deliver(bench: Bench, place: Place, count: int) -> Turn:
     return Turn(done, reading, {"kept": kept / sets})
 
 
-ONCE: Final = {_take_in: "add_job()", _deliver: "end_attempt()"}
+ONCE: Final[Mapping[Taking, str]] = {_take_in: "add_job()", _deliver: "end_attempt()"}
 """What is asked once for each, also for those before and after what is measured."""
 
 

@@ -141,6 +141,35 @@ async def test_files_that_both_have_in_the_same_place_stay_there(old: Settings, 
     assert copied.documents["spools"] == 1
 
 
+async def test_files_that_stay_in_their_place_are_the_copys_also_if_none_are_to_be_copied(
+    old: Settings, new: Settings
+) -> None:
+    """Or a service would find the files of another store there, and not start."""
+    shared = str(Path(old.store.path) / "spool")
+    copied = await copy_store(*(settings_with(one, shared) for one in (old, new)), files=False)
+    assert copied.documents["spools"] == 1
+
+
+async def test_files_that_are_not_where_the_settings_say_are_asked_for(old: Settings, new: Settings) -> None:
+    """In place of a copy that has none of them, as of a store whose spool was elsewhere, or in a bucket."""
+    spool = Path(old.store.path) / "spool"
+    spool.rename(moved := spool.with_name("moved"))
+    with pytest.raises(SettingsError, match=r"are not in .*/spool: .* delivery.spool their spool, or leave them out"):
+        await copy_store(old, new)
+    assert not spool.exists()
+    assert not Path(new.store.path).exists()
+    store = JsonFileStore(Path(old.store.path))
+    await store.open()
+    own = await store.get("spools", "", "own")
+    assert own is not None
+    await store.save("spools", "", "own", {"id": "staging-1"}, replaces=own.revision)
+    await store.close()
+    with pytest.raises(SettingsError, match=r"are in a staging bucket: name it in \[staging\], or leave them out"):
+        await copy_store(old, new)
+    moved.rename(spool)
+    assert (await copy_store(old, new, files=False)).files is None
+
+
 def settings_with(settings: Settings, spool: str) -> Settings:
     """Return settings whose spool is there."""
     return replace(settings, delivery=replace(settings.delivery, spool=spool))
@@ -191,11 +220,17 @@ async def test_what_the_operator_put_there_is_not_removed(old: Settings, new: Se
     assert letter.read_text() == "mine"
 
 
-@pytest.mark.parametrize("text", ["postgresql://", "postgres://a b/c", "postgresql://ü/c"])
+@pytest.mark.parametrize("text", ["postgresql://", "postgres://a b/c", "postgresql://ü/c", "mysql://a b@c/d"])
 def test_what_is_no_url_of_a_database_is_refused_and_not_quoted(text: str, old: Settings) -> None:
     with pytest.raises(SettingsError, match="the URL must be") as refusal:
         end(text, old)
     assert "a b" not in str(refusal.value)
+
+
+def test_an_empty_name_is_not_that_of_the_directory_where_one_happens_to_be(old: Settings) -> None:
+    """As of a variable that is not set."""
+    with pytest.raises(SettingsError, match="not an empty text"):
+        end("", old)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="it forks")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from consignee.body import Body
+from consignee.delivery.claiming import SPOOLS
 from consignee.delivery.intake import SpooledFile
 from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.staging import Staging
@@ -114,6 +115,12 @@ async def staged() -> AsyncIterator[Stage]:
     await stage.store.open()
     yield stage
     await stage.store.close()
+
+
+async def moved_to(files: ResultFiles, store: Store) -> None:
+    """Have the store's files be there from now on, wherever they were."""
+    own = await store.get(SPOOLS, "", "own")
+    await store.save(SPOOLS, "", "own", {"id": await files.claim(None)}, replaces=own.revision if own else 0)
 
 
 async def taken_in(files: ResultFiles, *contents: bytes) -> tuple[str, list[SpooledFile]]:

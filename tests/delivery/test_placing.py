@@ -172,3 +172,14 @@ async def test_files_can_be_opened_without_a_service() -> None:
             assert await read(files, token, about, 0) == b"content"
     assert sorted(server.objects["stage"]) == [f"a/b/{'01' * 16}/0"]
     await store.close()
+
+
+async def test_a_bucket_without_its_type_is_not_passed_over(tmp_path: Path) -> None:
+    """Files would be on the disk of one machine unnoticed. Keys alone are fine: they may be everywhere."""
+    keys = {"CONSIGNEE_STAGING__S3_SECRET_ACCESS_KEY": S3_SECRET, "CONSIGNEE_STORE__PATH": str(tmp_path)}
+    async with opened_files(load_settings(environ=keys), store=MemoryStore()) as files:
+        assert isinstance(files, Spool)
+    named = load_settings(environ={**keys, "CONSIGNEE_STAGING__S3_BUCKET_NAME": "stage"})
+    with pytest.raises(SettingsError, match=r"staging\.s3_bucket_name names a bucket, but staging\.type is empty"):
+        async with opened_files(named, store=MemoryStore()):
+            pass

@@ -26,15 +26,17 @@ DAY = 86400.0
 
 
 class GatedQueue(StoredQueue):
-    """Holds that are set wait for the gate, if there is one; one that is lifted does not."""
+    """Holds that are set wait for the gate, if there is one; one that is lifted does not. While it is `away`, both fail."""
 
     gate: asyncio.Event | None = None
-    setting = False
+    setting = away = False
 
     async def hold(self, account: str, lane: str, until: float | None) -> None:
         if until is not None and self.gate is not None:
             self.setting = True
             await self.gate.wait()
+        if self.away:
+            raise StoreError("the database can't be reached")
         await super().hold(account, lane, until)
 
 
@@ -221,3 +223,21 @@ async def test_what_a_process_that_ended_did_not_come_to_is_made_up_for(
     assert (await cluster.rests(), await cluster.rests("TWO")) == (True, False)
     assert await cluster.stores[0].ids(KIND, "ann") == ["ONE", "TWO"]
     assert +three.states == {"resting": 1, "ok": 1}
+
+
+async def test_a_hold_that_could_not_be_lifted_is_lifted_soon(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was saved that all is well, and then the store was away: nothing goes to the destination until somebody looks."""
+    caplog.set_level(logging.CRITICAL)
+    one = cluster.processes[0]
+    for _ in range(5):
+        await one.failed(*ONE, passing())
+    cluster.queue.away = True
+    await one.succeeded(*ONE)
+    with pytest.raises(StoreError):
+        await one.mend()
+    cluster.queue.away = False
+    assert ((await one.look(*ONE)).probe_at, await cluster.rests()) == (None, True)
+    await one.mend()
+    assert not await cluster.rests()

@@ -1,7 +1,7 @@
 """Result sets on a store that other processes have too: no number twice, and what one of them left half done is finished."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import pytest
 from consignee.delivery.counters import KIND as COUNTERS
 from consignee.delivery.counters import SharedCounters
 from consignee.delivery.result_set import KIND, document_id
-from consignee.delivery.shared_upkeep import AWAITED, POSITION
+from consignee.delivery.shared_upkeep import AWAITED, FAILURES, POSITION
 from consignee.delivery.webhooks import KIND as MESSAGES
 from consignee.errors import StoreError
 from consignee.queue import Change
@@ -293,3 +293,53 @@ async def test_a_change_of_one_process_is_not_overwritten_by_the_plan_of_another
         d.clock.now += 60
         await d.parts.results.finish()
         assert (await d.job(result_set)).data["attempts"] == 7
+
+
+async def test_a_long_look_at_what_is_awaited_holds_up_nothing_else(tmp_path: Path) -> None:
+    """There may be very many of those, of destinations that rest: what a dead process left must not wait for all of them."""
+
+    class SlowStore(SharedMemoryStore):
+        async def accounts(self, kind: str) -> list[str]:
+            if kind == AWAITED:
+                await asyncio.Event().wait()
+            return await super().accounts(kind)
+
+    store = SlowStore(FrailStore())
+    await store.open()
+    async with shared_depot(tmp_path, store=store) as d:
+        await unplanned(d)
+        d.clock.now += 60
+        async with at_work(d):
+            await until(lambda: len(d.warehouse["bucket"]) == 1)
+
+
+async def test_what_can_not_be_removed_does_not_keep_what_came_after_it(tmp_path: Path) -> None:
+    """As an object in a staging bucket that may not be deleted; where nothing can be, that is not tried with each of them."""
+
+    class Stuck(SharedMemoryStore):
+        kept: Set[str] = frozenset()
+        tried = 0
+
+        async def remove(self, kind: str, account: str, id: str, *, replaces: int) -> None:  # noqa: A002
+            if id in self.kept:
+                self.tried += 1
+                raise StoreError("the staging bucket answers access_denied")
+            await super().remove(kind, account, id, replaces=replaces)
+
+    store = Stuck(FrailStore())
+    await store.open()
+    async with shared_depot(tmp_path, store=store, retention="1d") as d:
+        collection = await d.collection()
+        made = [await d.deliver(collection) for _ in range(8)]
+        store.kept = {made[0].id}
+        d.clock.now += 2 * DAY
+        assert len(await d.parts.results.retire()) == 7
+        assert await store.ids(KIND, "ann") == [made[0].id]
+        store.kept = set()
+        assert len(await d.parts.results.retire()) == 1
+        made = [await d.deliver(collection) for _ in range(8)]
+        store.kept, store.tried = {one.id for one in made}, 0
+        d.clock.now += 2 * DAY
+        with pytest.raises(StoreError):
+            await d.parts.results.retire()
+        assert store.tried == FAILURES

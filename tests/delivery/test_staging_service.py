@@ -46,7 +46,7 @@ async def store() -> AsyncIterator[SharedMemoryStore]:
     await made.close()
 
 
-DIRECTORY = {"type": ""}
+DIRECTORY = {"type": "", "oss_bucket_name": ""}
 """The settings of a process that keeps the files in a directory."""
 
 
@@ -187,3 +187,36 @@ async def test_a_store_whose_files_are_in_a_directory_is_not_opened_with_a_bucke
         await accepted(server)
     with pytest.raises(StoreUnusable, match="the files of this store are in a directory"):
         await house.process().__aenter__()
+
+
+async def test_a_directory_on_another_machine_is_not_taken_for_the_one_that_has_the_files(
+    house: House, tmp_path: Path
+) -> None:
+    """What was accepted would be tried in vain until it is given up; told how, who has lost them can go on without."""
+    async with house.process(DIRECTORY, delivers=False) as server:
+        await server.dispatch.collections.delete("ann", await accepted(server))
+    house.place = tmp_path / "second"
+    async with house.process(DIRECTORY, delivers=False) as server:
+        await accepted(server)
+    house.place = tmp_path / "third"
+    with pytest.raises(StoreUnusable, match=r"not in .*third.*: start this where they are") as refused:
+        async with house.process(DIRECTORY):
+            pass
+    owner = house.place / "spool" / "owner"
+    owner.touch(0o600)
+    owner.write_text(str(refused.value).split()[-1] + "\n")
+    async with house.process(DIRECTORY):
+        pass
+
+
+async def test_of_two_processes_with_two_buckets_on_a_new_store_the_first_one_accepts_nothing(
+    house: House, oss: Oss
+) -> None:
+    """Neither could deliver what the other one accepts."""
+    async with house.process(delivers=False) as first, house.process({"prefix": "else/where"}) as second:
+        with pytest.raises(StoreError, match="keep theirs elsewhere"):
+            await accepted(first)
+        assert await first.store.accounts("result_sets") == []
+        await accepted(second)
+        with pytest.raises(StoreError, match="keep theirs elsewhere"):
+            await accepted(first)

@@ -9,7 +9,7 @@ import pytest
 
 from canaries import OSS_SECRET
 from consignee.copying.opening import copy_store, end
-from consignee.errors import StoreError
+from consignee.errors import StoreError, StoreUnusable
 from consignee.secret import Secret
 from consignee.settings import Settings, StagingSettings
 from copying.stores import LARGE, content_of, fill, kept_in, settings_of
@@ -54,6 +54,16 @@ async def test_there_and_back_files_are_the_same(old: Settings, new: Settings, o
     assert (await copy_store(new, back)).files == copied.files
     assert kept_in(Path(back.store.path) / "spool") == kept_in(Path(old.store.path) / "spool")
     assert await content_of(back) == await content_of(old)
+
+
+async def test_another_bucket_than_that_of_the_store_is_not_copied_from(
+    old: Settings, new: Settings, tmp_path: Path
+) -> None:
+    """Each file would be missing."""
+    await copy_store(old, new)
+    other = replace(new, staging=replace(new.staging, prefix="else/where"))
+    with pytest.raises(StoreUnusable, match="are in another staging bucket"):
+        await copy_store(other, end(str(tmp_path / "back"), other))
 
 
 async def test_a_bucket_that_fails_ends_the_copy_which_then_goes_on(old: Settings, new: Settings, oss: Oss) -> None:

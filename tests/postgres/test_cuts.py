@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from consignee.errors import Conflict, LimitReached, StoreError
+from consignee.errors import Conflict, LimitReached, OutcomeUnknown
 from consignee.postgres.database import Database
+from consignee.postgres.session import Connection
 from consignee.secret import Secret
 from consignee.store.postgres import PostgresStore
 from postgres.cluster import Cluster
@@ -139,9 +140,35 @@ async def test_a_change_over_ours_while_ours_was_in_doubt_is_not_taken_for_a_con
     async with opened(url) as other:
         line.cut("answer", 0)
         line.meanwhile = lambda: other.save(KIND, "a", "1", {"n": 3}, replaces=2)
-        with pytest.raises(StoreError, match="whether the change took effect is not known"):
+        with pytest.raises(OutcomeUnknown, match="whether the change took effect is not known"):
             await store.save(KIND, "a", "1", {"n": 2}, replaces=1)
         assert await other.revision(KIND, "a", "1") == 3
+
+
+async def test_a_change_over_our_first_save_while_it_was_in_doubt_is_not_taken_for_a_conflict(
+    store: PostgresStore, line: Proxy, url: Secret
+) -> None:
+    """A new result set that somebody completes meanwhile would else be made again under the next number."""
+    await _rehearse(store)
+    async with opened(url) as other:
+        line.cut("answer", 0)
+        line.meanwhile = lambda: other.save(KIND, "a", "1", {"n": 3}, replaces=1)
+        with pytest.raises(OutcomeUnknown, match="whether the change took effect is not known"):
+            await store.save(KIND, "a", "1", {"n": 2})
+        assert await other.revision(KIND, "a", "1") == 2
+
+
+async def test_a_change_in_place_of_ours_is_a_conflict_though_ours_was_in_doubt(
+    store: PostgresStore, line: Proxy, url: Secret
+) -> None:
+    """It has the revision that ours would have."""
+    await _rehearse(store)
+    await store.save(KIND, "a", "1", {"n": 1})
+    async with opened(url) as other:
+        line.cut("request", 0)
+        line.meanwhile = lambda: other.save(KIND, "a", "1", {"n": 3}, replaces=1)
+        with pytest.raises(Conflict):
+            await store.save(KIND, "a", "1", {"n": 2}, replaces=1)
 
 
 async def test_a_change_in_place_of_ours_that_was_lost_is_a_conflict(
@@ -185,3 +212,22 @@ async def opened(url: Secret) -> AsyncIterator[PostgresStore]:
         yield store
     finally:
         await store.close()
+
+
+async def test_who_can_not_find_out_does_not_ask_without_a_pause(cluster: Cluster, url: Secret, line: Proxy) -> None:
+    asked = 0
+
+    async def check(connection: Connection) -> bool:
+        nonlocal asked
+        asked += 1
+        await connection.execute("SELECT 1 / 0")
+        return False
+
+    name = url.reveal().rpartition("/")[2]
+    database = Database(cluster.url(name, port=line.port), timeout=0.5, most=1)
+    await database.open()
+    line.cut("answer", 2)
+    with pytest.raises(OutcomeUnknown, match="whether the change took effect is not known"):
+        await database.transact(lambda connection: connection.execute("SELECT"), check=check)
+    assert 1 <= asked < 50
+    await database.close()

@@ -264,6 +264,7 @@ WRONG = [
     "postgresql://u:{0}@127.0.0.1",
     "postgresql://u:{0}@[::1/db",
     "postgresql://u:{0}@127.0.0.1:x/db",
+    "postgresql://u:{0}@127.0.0.1:99999/db",
     "mysql://u:{0}@127.0.0.1/db",
     "{0}",
 ]
@@ -275,6 +276,12 @@ def test_a_url_that_is_none_is_refused_and_not_quoted(url: str) -> None:
         Database(Secret(url.format(PASSWORD.replace("/", "%2F"))))
     assert "canary" not in str(failure.value)
     assert failure.value.__context__ is None or failure.value.__suppress_context__
+
+
+@pytest.mark.parametrize("asked", ["sslmode=canary", "sslmode=verify-full&sslrootcert=/nowhere/ca.pem"])
+async def test_what_a_url_asks_for_in_vain_is_not_put_down_to_the_network(url: Secret, asked: str) -> None:
+    with pytest.raises(StoreError, match="what its URL asks for is not to be had, such as that sslmode, or that file"):
+        await Database(Secret(f"{url.reveal()}?{asked}"), timeout=0.2).open()
 
 
 async def test_the_password_is_never_told(cluster: Cluster, url: Secret, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consignee.errors import StoreError
+from consignee.errors import OutcomeUnknown, StoreError
 from consignee.postgres.database import Database
 from consignee.postgres.migrations import migrate
 from consignee.secret import Secret
@@ -200,7 +200,7 @@ async def test_what_no_standby_has_in_the_end_is_told_to_be_unknown(mortal: Clus
         await store.save(KIND, "a", "old", {})
         await _lose_standby(mortal)
         try:
-            with pytest.raises(StoreError, match="whether the change took effect is not known"):
+            with pytest.raises(OutcomeUnknown, match="whether the change took effect is not known"):
                 await store.save(KIND, "a", "new", {})
         finally:
             _find_standby(mortal)

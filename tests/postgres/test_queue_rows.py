@@ -1,5 +1,6 @@
 """What the queue keeps in its tables, what the store sees of it, and what a claim has to look at."""
 
+import asyncio
 import json
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,15 @@ WITH made AS (
     SELECT $1, account, id, lane, 0, n, 0, 0, true, gen_random_uuid() FROM made
 )
 INSERT INTO lanes (kind, account, lane, ready, wake) SELECT DISTINCT $1, account, lane, true, 0 FROM made
+"""
+PUT_OFF = f"""
+DO $$ BEGIN
+    FOR n IN 1..3000 LOOP
+        UPDATE jobs SET due = {START} + 99 * (n % 2), turn = {START} + 99 * (n % 2), waiting = true, lease = NULL;
+        UPDATE lanes SET ready = true;
+        COMMIT;
+    END LOOP;
+END $$
 """
 CLAIM = f"claim_jobs('{KIND}', 20, 99, 99, $1, gen_random_uuid(), 30, NULL)"
 EXPLAIN = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM {CLAIM}"
@@ -148,6 +158,66 @@ async def test_unfinished_jobs_are_counted_by_what_they_wait_for(queue: Postgres
     await queue.claim(1, each=1)
     census = await queue.census()
     assert (census.due, census.under_way, census.scheduled, census.resting) == (7, 1, 0, 2)
+
+
+async def test_what_need_not_wait_does_not_if_the_clock_is_set_back(queue: PostgresQueue, clock: Clock) -> None:
+    """Nor does it overtake what came before it, or end a hold."""
+    await filled(queue, 3, due=AT_ONCE)
+    await filled(queue, 1, lane="held", due=AT_ONCE)
+    await queue.hold("a", "held", START - 9)
+    clock.advance(-3600)
+    assert await ids(queue, 2) == ["l0", "l1"]
+    assert await ids(queue) == ["l2"]
+    clock.advance(3591)
+    assert "held0" in await ids(queue)
+
+
+async def test_what_is_put_off_while_it_is_chosen_is_not_claimed(
+    queue: PostgresQueue, store: PostgresStore, database: Database, clock: Clock
+) -> None:
+    await filled(queue, 1)
+    changing = asyncio.create_task(_put_off_and_back(database))
+    found = 0
+    while not changing.done():
+        for job in await queue.claim(1, each=EACH):
+            found += 1
+            assert job.due == START
+        await asyncio.sleep(0)
+    await changing
+    assert found > 0
+
+
+async def _put_off_and_back(database: Database) -> None:
+    session = await database.connected()
+    await session.raw.execute(PUT_OFF)
+    await session.close()
+
+
+async def test_a_removal_takes_locks_in_the_same_order_as_an_outcome(queue: PostgresQueue, database: Database) -> None:
+    """First the row of the job, then the document: else each of them may wait for the other."""
+    await filled(queue, 1)
+    session = await database.connected()
+    await session.raw.execute("BEGIN; SELECT FROM jobs FOR UPDATE")
+    removing = asyncio.create_task(queue.remove("a", "l0"))
+    while not await database.fetch("SELECT FROM pg_locks WHERE NOT granted"):
+        await asyncio.sleep(0.01)
+    await session.raw.execute("SELECT FROM documents FOR UPDATE NOWAIT")
+    await session.close()
+    await removing
+    assert await counts(database) == {"jobs": 0, "lanes": 1, "documents": 0}
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+async def test_what_no_job_can_be_called_is_not_there(queue: PostgresQueue, odd: str) -> None:
+    assert await queue.get("a", odd) is None
+    assert await queue.get(odd, "1") is None
+    assert await queue.change("a", odd, lambda job: None) is None
+    assert (await queue.list("a", prefix=odd), await queue.ids("a", prefix=odd)) == ([], [])
+    assert not await queue.unfinished("a", prefix=odd)
+    await queue.remove("a", odd)
+    await queue.renew("a", odd)
+    with pytest.raises(ValueError, match="lone surrogate"):
+        await queue.add("a", odd, {}, lane="l", due=None)
 
 
 async def looked_at(database: Database, jobs: int, lanes: int) -> float:

@@ -76,6 +76,48 @@ async def test_accounts_take_turns_whoever_claims(first: PostgresQueue, second: 
     assert found == {"big": 3, "small": 3}
 
 
+async def test_an_account_that_is_about_to_get_a_job_keeps_nobody_waiting(
+    first: PostgresQueue, second: PostgresQueue, database: Database
+) -> None:
+    """Its lane has nothing to give yet, and must not be put to sleep either: others have their turn."""
+    await filled(first, 1, account="a", due=AT_ONCE)
+    await first.acknowledge(await one(first), {})
+    await filled(first, 2, account="b")
+    [job] = await first.claim(1, each=EACH)  # so that the next turn is that of the first account
+    await first.acknowledge(job, {})
+    session = await database.connected()
+    await session.raw.execute(f"BEGIN; SELECT wake_lane('{KIND}', 'a', 'l', 0)")
+    assert await ids(second, 1) == ["l1"]
+    await session.close()
+
+
+async def test_a_lane_that_is_about_to_get_a_job_keeps_no_other_waiting(
+    first: PostgresQueue, database: Database
+) -> None:
+    """Commits may take long: they wait for a standby."""
+    await filled(first, 1, lane="u", due=AT_ONCE)
+    await first.acknowledge(await one(first), {})
+    await filled(first, 2, lane="v")
+    [job] = await first.claim(1, each=EACH)  # so that the next turn is that of the first lane
+    await first.acknowledge(job, {})
+    session = await database.connected()
+    await session.raw.execute(f"BEGIN; SELECT wake_lane('{KIND}', 'a', 'u', 0)")
+    assert await ids(first, 1) == ["v1"]
+    await session.close()
+
+
+async def test_a_job_that_somebody_is_about_to_change_keeps_nobody_waiting(
+    first: PostgresQueue, database: Database
+) -> None:
+    """Though it would be the next one."""
+    await filled(first, 2, account="a")
+    await filled(first, 1, account="b")
+    session = await database.connected()
+    await session.raw.execute("BEGIN; SELECT FROM jobs WHERE account = 'a' AND id = 'l0' FOR UPDATE")
+    assert [job.account for job in await first.claim(1, each=EACH)] == ["b"]
+    await session.close()
+
+
 async def test_an_account_has_its_share_of_the_places_of_all_that_claim(opened: Opened, clock: Clock) -> None:
     """Of a process that has not been seen for as long as a lease, it has none."""
     first, second = await opened(of_account=3), await opened(of_account=3)

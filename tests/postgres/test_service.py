@@ -150,7 +150,8 @@ async def test_without_a_staging_bucket_a_second_process_is_refused_as_long_as_t
     site: Site, url: Secret
 ) -> None:
     """The files are on the disk of one of them, and no other could deliver them."""
-    local = changed(site, CONSIGNEE_STORE__URL=url.reveal(), CONSIGNEE_STAGING__TYPE="")
+    none = {"CONSIGNEE_STAGING__TYPE": "", "CONSIGNEE_STAGING__S3_BUCKET_NAME": ""}
+    local = changed(site, CONSIGNEE_STORE__URL=url.reveal(), **none)
     async with at_work(Member("first", local, "serve")):
         assert "staging" in await asyncio.to_thread(refused, local, "worker")
     async with at_work(Member("second", local, "serve")) as api:

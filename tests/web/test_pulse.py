@@ -1,11 +1,16 @@
-"""Whether the database answers: asked, not remembered, and not oftener than once a second."""
+"""Whether the database answers: asked, not remembered, and not oftener than once a second; and what a client is told if not."""
 
 import asyncio
 
-from consignee.errors import StoreError
+import pytest
+
+from consignee.errors import OutcomeUnknown, StoreError
 from consignee.store.memory import MemoryStore
 from consignee.web import pulse
+from consignee.web.keys import DESTINATIONS
 from consignee.web.pulse import Pulse
+
+from .conftest import Client, created
 
 
 class Remote(MemoryStore):
@@ -53,3 +58,23 @@ async def test_one_that_is_silent_does_not_beat() -> None:
     store = Remote()
     store.answered.clear()
     assert not await Pulse(store, patience=0.05).beats()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(StoreError("it is away"), "nothing was changed"), (OutcomeUnknown("lost"), "which may be there or not")],
+)
+async def test_nobody_is_told_that_nothing_was_changed_when_that_is_not_known(
+    client: Client, monkeypatch: pytest.MonkeyPatch, error: StoreError, told: str
+) -> None:
+    """A client that trusts it would do it all again, under another name."""
+    made = await created(client)
+    assert client.app is not None
+
+    async def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(client.app[DESTINATIONS].store, "remove", failing)
+    response = await client.delete(f"/destinations/{made['id']}")
+    assert response.status == 503
+    assert told in (await response.json())["request_info"]["message"]

@@ -114,7 +114,9 @@ def add_store(parser: Parser) -> None:
     """Add the options of `store`."""
     copy = add_actions(parser, _STORE)["copy"]
     add_settings(copy, nested=True)
-    where = "a directory, or the URL of a database; otherwise the store of the settings"
+    where = (
+        "a directory, or the URL of a database, whose password others could see; otherwise the store of the settings"
+    )
     copy.add_argument("--from", dest="source", metavar="PLACE", help=f"what is copied: {where}")
     copy.add_argument("--to", dest="target", metavar="PLACE", help=f"where there is nothing yet: {where}")
     copy.add_argument("--without-files", action="store_true", help="leave out the files of result sets")

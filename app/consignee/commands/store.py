@@ -40,7 +40,9 @@ def _lines(copied: Copied) -> list[str]:
         f"{copied.source} -> {copied.target}: {counted} documents are the same in both, {copied.written} of them new"
     )
     lines = [first, *table(("kind", "documents"), copied.documents.items())]
-    if (files := copied.files) is not None:
+    if (files := copied.files) is None:
+        lines.append("no files of result sets were copied: both have them in the same place, or they were left out")
+    else:
         lines.append(f"{files.count} files of result sets, {size(files.bytes)}")
         if files.missing:
             lines.append(

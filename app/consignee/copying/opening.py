@@ -14,6 +14,7 @@ from consignee.copying.ends import Source, StoreSource, Target
 from consignee.copying.files import Files, copy_files, token_of_the_set
 from consignee.delivery.claiming import SPOOLS, STAGED
 from consignee.delivery.placing import opened_files
+from consignee.delivery.result_set import KIND as RESULT_SETS
 from consignee.delivery.spool import spool_directory
 from consignee.errors import SettingsError
 from consignee.opening import require_store
@@ -26,7 +27,6 @@ from consignee.store.memory import MemoryStore
 
 _OF_FILES: Final = frozenset({SPOOLS, "stagings"})
 """Kinds that say where the files are, or what is on its way there."""
-_URL: Final = ("postgresql://", "postgres://")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def end(text: str | None, settings: Settings) -> Settings:
     """
     if text is None:
         return settings
-    if not text.startswith(_URL):
+    if not text:
+        raise SettingsError("--from and --to take a directory or a URL, not an empty text")
+    if "://" not in text:
         own = os.path.realpath(text) == os.path.realpath(settings.store.path)
         delivery = settings.delivery if own else replace(settings.delivery, spool="")
         return replace(settings, store=replace(settings.store, path=text, url=Secret("")), delivery=delivery)
@@ -61,15 +63,18 @@ def end(text: str | None, settings: Settings) -> Settings:
 async def copy_store(source: Settings, target: Settings, *, files: bool = True) -> Copied:
     """Copy all that the store of one end holds to the other one, and compare; raises SettingsError, StoreError, OSError.
 
-    Unless `files` are copied too, they stay where they are.
+    Files that both have in the same place stay there. Unless `files` are copied, the copy has none of others.
     """
     async with AsyncExitStack() as stack:
         read = await stack.enter_async_context(_source(source))
-        written_to = await stack.enter_async_context(_target(target))
-        where = await _where(read, source)
-        moves = not files or _place(where) != _place(_kept(target))
+        own = await _owner_of(read)
+        where = _where(own, source)
+        moves = _place(where) != _place(_kept(target))
         besides = _OF_FILES if moves else frozenset[str]()
-        found = await _copy_files(read, written_to, where, _kept(target)) if moves and files else None
+        if copies := moves and files:
+            await _require_files(read, own, where)
+        written_to = await stack.enter_async_context(_target(target))
+        found = await _copy_files(read, written_to, where, _kept(target), own=own) if copies else None
         written = await copy_documents(read, written_to, besides=besides)
         async with written_to.finished() as copied:
             counted = await compare(read, copied, besides=besides)
@@ -109,12 +114,37 @@ async def _target(settings: Settings) -> AsyncIterator[Target]:
         directory.close()
 
 
-async def _where(source: Source, settings: Settings) -> Settings:
+async def _owner_of(source: Source) -> str:
+    """Return the id of the place where the files of the source are; empty if it never had one."""
+    own = [str(one.data["id"]) async for one in source.documents(SPOOLS, "")]
+    return own[0] if own else ""
+
+
+def _where(own: str, settings: Settings) -> Settings:
     """Return the settings as they are of where the files of the source are, which its documents tell."""
-    own = [one async for one in source.documents(SPOOLS, "")]
-    if own and str(own[0].data["id"]).startswith(STAGED):
-        return settings
-    return replace(settings, staging=StagingSettings())
+    return settings if own.startswith(STAGED) else replace(settings, staging=StagingSettings())
+
+
+async def _require_files(source: Source, own: str, where: Settings) -> None:
+    """Raise SettingsError if the files are elsewhere: each of them would be missing in the copy."""
+    if where.staging.type or not own or RESULT_SETS not in {kind for kind, _ in await source.places()}:
+        return  # a bucket is asked when it is opened
+    spool = spool_directory(where)
+    place, told = f"not in {spool}", "let store.path name their directory, and delivery.spool their spool"
+    if own.startswith(STAGED):
+        place, told = "in a staging bucket", "name it in [staging]"
+    elif _owner_in(spool) == own:
+        return
+    raise SettingsError(
+        f"the files of the result sets in {source.name} are {place}: {told}, or leave them out by --without-files"
+    )
+
+
+def _owner_in(spool: Path) -> str:
+    try:
+        return (spool / "owner").read_text().strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _kept(target: Settings) -> Settings:
@@ -126,12 +156,14 @@ def _place(settings: Settings) -> str:
     return "" if settings.staging.type else os.path.realpath(spool_directory(settings))
 
 
-async def _copy_files(source: Source, target: Target, where: Settings, kept: Settings) -> Files:
+async def _copy_files(source: Source, target: Target, where: Settings, kept: Settings, *, own: str) -> Files:
     async with AsyncExitStack() as stack:
         notes = MemoryStore()
         await notes.open()
         stack.push_async_callback(notes.close)
         old = await stack.enter_async_context(opened_files(where, store=notes))
+        if where.staging.type:
+            await old.claim(own)
         new = await stack.enter_async_context(opened_files(kept, store=notes, random=token_of_the_set))
         owner = await new.claim(_owner(source, target) if new.listed else None)
         await target.cut(SPOOLS, "", left=0)

@@ -5,7 +5,7 @@ from typing import Final
 
 from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import KIND as RESULT_SETS
-from consignee.errors import Conflict
+from consignee.errors import Conflict, StoreUnusable
 from consignee.store import Document, Store
 
 SPOOLS: Final = "spools"
@@ -18,6 +18,8 @@ async def claim(files: ResultFiles, store: Store) -> None:
     """Make sure that the files are this store's, and note it; raises StoreUnusable, StoreError."""
     while True:
         kept = await store.get(SPOOLS, "", "own")
+        if store.shared and kept is not None:
+            await _require_here(files, store, kept.data["id"])
         claimed = await files.claim(await _owner(files, store, kept))
         if kept is not None and kept.data["id"] == claimed:
             return
@@ -26,6 +28,16 @@ async def claim(files: ResultFiles, store: Store) -> None:
         except Conflict:  # another process of the same store
             continue
         return
+
+
+async def _require_here(files: ResultFiles, store: Store, known: str) -> None:
+    """The last process may have been on another machine: what it accepted could not be delivered here."""
+    if known.startswith(STAGED) or not await files.is_new() or not await store.accounts(RESULT_SETS):
+        return
+    raise StoreUnusable(
+        f"the files of this store's result sets are not in {files.directory}: start this where they are, bring that directory"
+        f" here, or keep them in a bucket, see [staging]; if they are lost, make the file owner in it, of one line: {known}"
+    )
 
 
 async def _owner(files: ResultFiles, store: Store, kept: Document | None) -> str | None:

@@ -75,6 +75,9 @@ class Conditions:
                 self._know((account, document.id), condition := from_document(document))
                 await self._queue.hold(account, document.id, condition.probe_at)
 
+    async def mend(self) -> None:
+        """Set the holds that could not be set when they were to be; raises StoreError. Alone, a hold never fails."""
+
     async def sweep(self) -> None:
         """Mend what processes that ended left; raises StoreError. Alone, `open` does that."""
 

@@ -84,7 +84,8 @@ class Dispatch:
         self._housekeeping.after(0, self._retire)
         self._housekeeping.after(0, self._mend)
         if self._is_shared or not self.results.spool.listed:
-            self._again_and_again("what processes left that ended could not be finished yet", self.results.finish, MEND)
+            for chore in self.results.chores:  # each on its own: one may take long, and then rests for longer
+                self._again_and_again("what processes left that ended could not be finished yet", chore, MEND)
         if self._is_shared:
             told = "not all conditions could be looked at"
             self._again_and_again(told, self.conditions.sweep, SETTLE, otherwise=self.conditions.states.clear)
@@ -204,9 +205,11 @@ class Dispatch:
 
     async def _mend(self) -> None:
         try:
-            await self.results.mend()
-        except ConsigneeError as error:
-            log.error("what a failure of the disk left could not be finished yet: %s", error)
+            for mend in (self.results.mend, self.conditions.mend):
+                try:
+                    await mend()
+                except ConsigneeError as error:
+                    log.error("what a failure of the disk left could not be finished yet: %s", error)
         finally:
             self._housekeeping.after(MEND, self._mend)
 

@@ -24,6 +24,8 @@ from consignee.store import Store
 
 _OWN = ("type", "prefix", "endpoint_url", "memory_pieces")
 """What is not a field of the type."""
+_BUCKETS = ("account_name", "bucket_name", "container_name")
+"""How the names of settings end that say which bucket it is."""
 _PATIENCE = 3.0
 """Seconds that a process which takes the place of another waits until that one has let go of its spool."""
 
@@ -34,6 +36,7 @@ def result_files(
     """Return where the files of result sets are, to be opened; raises SettingsError."""
     most_files, most_bytes = settings.delivery.files_per_set, settings.delivery.bytes_per_set or None
     if not settings.staging.type:
+        _require_no_bucket(settings.staging)
         alone = partial(store.alone, "spool", patience=_PATIENCE) if store.shared else None
         place = spool_directory(settings)
         return Spool(place, random=random, most_files=most_files, most_bytes=most_bytes, alone=alone)
@@ -66,8 +69,7 @@ async def opened_files(
 
 def place_of(draft: Draft) -> str:
     """Return what tells one bucket from another: neither its keys nor the way there."""
-    named = ("account_name", "bucket_name", "container_name")
-    return " ".join([draft.type, *(draft.settings[name] for name in sorted(draft.settings) if name.endswith(named))])
+    return " ".join([draft.type, *(draft.settings[name] for name in sorted(draft.settings) if name.endswith(_BUCKETS))])
 
 
 def open_bucket(
@@ -89,6 +91,13 @@ def staging_bucket(settings: StagingSettings) -> tuple[Provider, Draft]:
     except InvalidDestination as error:
         told = [f"staging.{name}: {texts[0]}" for name, texts in sorted(error.errors.items())]
         raise SettingsError("; ".join(told)) from None
+
+
+def _require_no_bucket(settings: StagingSettings) -> None:
+    """Who names a bucket wants files to be there; keys may be in the environment of those who have none."""
+    for name, value in _given(settings).items():
+        if value and name.endswith(_BUCKETS):
+            raise SettingsError(f"staging.{name} names a bucket, but staging.type is empty: set that too")
 
 
 def _given(settings: StagingSettings) -> dict[str, str]:

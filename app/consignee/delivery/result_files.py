@@ -55,6 +55,10 @@ class ResultFiles(abc.ABC):
         """Return whose files these are, to be noted in the store; `owner` is what is noted there. Raises StoreUnusable if the
         files that are here are another store's, or this store's are elsewhere, and StoreError."""
 
+    async def is_new(self) -> bool:
+        """Return whether it is a directory that no store's files were ever in; raises StoreError."""
+        return False
+
     @abc.abstractmethod
     def intake(
         self, *, reserved: Iterable[str] = (), account: str = "", collection_id: str = ""
@@ -81,6 +85,10 @@ class ResultFiles(abc.ABC):
 
         Raises StoreError: then the document must stay.
         """
+
+    async def disown(self, token: str, files: Sequence[SpooledFile], *, account: str, collection_id: str) -> None:  # noqa: B027 - where `sweep` finds what is left
+        """Note, before the document of a set is removed whose files are not to be missed if that fails, that `tidy` shall look
+        whether it was. Raises StoreError: then the document must stay."""
 
     @property
     def listed(self) -> bool:

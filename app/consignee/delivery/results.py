@@ -21,7 +21,7 @@ from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import KIND, MANIFEST, ResultSet, document_id, from_document, to_data
 from consignee.delivery.shared_upkeep import SharedUpkeep
 from consignee.delivery.strays import Place, remove
-from consignee.delivery.upkeep import Needed, Upkeep
+from consignee.delivery.upkeep import Chore, Needed, Upkeep
 from consignee.ending import to_its_end
 from consignee.errors import Conflict, InvalidRequest, NotFound, StoreError
 from consignee.store import Document, Store
@@ -68,9 +68,15 @@ class ResultSets:
         """Finish what an end in the middle left: deliveries that were not made, and what belongs to nothing any more."""
         await self._upkeep.open()
 
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What is to be done now and then to finish what other processes left that ended in the middle; raises StoreError."""
+        return self._upkeep.chores
+
     async def finish(self) -> None:
-        """Finish what other processes left that ended in the middle; raises StoreError."""
-        await self._upkeep.finish()
+        """Do all of that once."""
+        for chore in self.chores:
+            await chore()
 
     def mend_later(self, account: str, result_set_id: str) -> None:
         """Note that `mend` has something to do: a result set of which not all is planned, or told."""
@@ -163,10 +169,12 @@ class ResultSets:
     async def _took_back(self, result_set: ResultSet, *, for_ever: bool = False) -> bool:
         """Remove a result set again, `for_ever` if its collection is no more; return whether it is gone."""
         try:
-            if not for_ever:  # what of it was delivered meanwhile must not be overwritten by another of its number
+            if for_ever:
+                await self._upkeep.forget(result_set.account, result_set.id)
+            else:  # what of it was delivered meanwhile must not be overwritten by another of its number
                 await self._counters.keep(result_set.account, result_set.collection_id, result_set.number)
-            await self._upkeep.forget(result_set.account, result_set.id)
-        except StoreError as error:
+                await self._upkeep.take_back(result_set)
+        except (Conflict, StoreError) as error:
             log.error("not all of result set %s could be removed: %s", result_set.id, error)
             self.tidy_later()
         return await self._store.get(KIND, result_set.account, result_set.id) is None

@@ -24,9 +24,11 @@ class SharedConditions(Conditions):
     """Each is read, changed, and saved if nobody else has changed it; otherwise read again. `states` are as last swept."""
 
     _locks: WeakValueDictionary[tuple[str, str], asyncio.Lock]
+    _owed: set[tuple[str, str]]
 
     async def open(self) -> None:
         self._locks = WeakValueDictionary()
+        self._owed = set()
 
     async def look(self, account: str, destination_id: str) -> Condition:
         return _condition(await self._store.get(KIND, account, destination_id))
@@ -50,6 +52,7 @@ class SharedConditions(Conditions):
                 await self._hold(account, destination_id, condition.probe_at)
         except StoreError as error:
             self._not_kept(account, destination_id, error)
+            self._owed.add((account, destination_id))
 
     async def forget(self, account: str, destination_id: str) -> None:
         await self._remove(account, destination_id)
@@ -65,6 +68,7 @@ class SharedConditions(Conditions):
                 await self._hold(account, destination_id, taken.after.probe_at)
         except StoreError as error:  # what follows is of more weight
             self._not_kept(account, destination_id, error)
+            self._owed.add(place)
             return None
         return taken
 
@@ -92,6 +96,11 @@ class SharedConditions(Conditions):
             if latest.probe_at == until:
                 return
             until = latest.probe_at
+
+    async def mend(self) -> None:
+        for place in list(self._owed):
+            await self._hold(*place, (await self.look(*place)).probe_at)
+            self._owed.discard(place)
 
     async def sweep(self) -> None:
         """Set all holds anew, for one process may have ended before it set its own; drop what is of no destination."""

@@ -4,6 +4,7 @@ What a process that ended left half planned or untold is found by looking at wha
 under way by then is noted, and looked at again until it has ended.
 """
 
+import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -18,8 +19,8 @@ from consignee.delivery.engine import described
 from consignee.delivery.result_files import ResultFiles
 from consignee.delivery.result_set import KIND, ResultSet
 from consignee.delivery.strays import Place, remove
-from consignee.delivery.upkeep import Needed, Upkeep
-from consignee.errors import Conflict, ConsigneeError
+from consignee.delivery.upkeep import Chore, Needed, Upkeep
+from consignee.errors import Conflict, ConsigneeError, StoreError
 from consignee.store import Document, Entry, Store
 from consignee.tenure import KIND as TENURES
 from consignee.tenure import Tenure
@@ -32,6 +33,8 @@ LAG: Final = timedelta(seconds=60)
 """How old a result set is when it is looked at: until then, who took it in is at it."""
 PATIENCE: Final = 60.0
 """Seconds of a look for old ones that go into those behind one that is to be kept for longer."""
+FAILURES: Final = 5
+"""As many that can't be removed end such a look; one alone must not keep all behind it for ever."""
 _AT_ONCE: Final = 200
 
 log = logging.getLogger(__name__)
@@ -66,11 +69,13 @@ class SharedUpkeep(Upkeep):
     def note(self, result_set: ResultSet) -> None:
         """Nothing: it is found when it is needed."""
 
-    async def finish(self) -> None:
-        await self._tell_awaited()
+    @property
+    def chores(self) -> Sequence[Chore]:
+        return (self._tell_awaited, self._look_at_all_new, *super().chores)
+
+    async def _look_at_all_new(self) -> None:
         while await self._tenure.is_ours() and await self._look_at_new():
             pass
-        await super().finish()
 
     async def _tell_awaited(self) -> None:
         for account in await self._store.accounts(AWAITED):
@@ -128,12 +133,18 @@ class SharedUpkeep(Upkeep):
     async def retire(self, needed: Needed | None = None) -> Sequence[Place]:
         """The oldest ones first. What is behind one that is to be kept may be kept for less: some of that each time."""
         now, gone, until, last = timestamp(self._now()), list[Place](), self._clock() + PATIENCE, 0
+        failures = itertools.count(1)
 
         async def is_over(document: Document) -> bool:
             place = document.account, document.id
             if document.data["expires_at"] > now:
                 return False
-            gone.extend([place] if await self._retired(*place, needed) else [])
+            try:
+                gone.extend([place] if await self._retired(*place, needed) else [])
+            except StoreError as error:
+                if next(failures) == FAILURES:
+                    raise
+                log.error("result set %s could not be removed: %s", place[1], error, extra={"account": place[0]})
             return True
 
         async with aclosing(self._walk(0)) as oldest:

@@ -128,6 +128,10 @@ class Spool(ResultFiles):
             await self._disk.run(write_durably, path, owner.encode() + b"\n")
         return owner
 
+    async def is_new(self) -> bool:
+        """Return whether nobody has claimed it yet."""
+        return not await self._disk.run((self.directory / "owner").exists)
+
     def _prepare(self) -> None:
         make_directory(self.directory)
         require_private(self.directory)

@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Final
 
-from consignee.delivery.claiming import STAGED
+from consignee.delivery.claiming import SPOOLS, STAGED
 from consignee.delivery.file_names import Names
 from consignee.delivery.intake import Intake, Limits, SpooledFile
 from consignee.delivery.result_files import Named, ResultFiles, Stored, is_token
@@ -29,7 +29,7 @@ from consignee.errors import StoreError, StoreUnusable
 from consignee.providers.base import Bucket
 from consignee.store import Store
 
-ROOM: Final = 64
+ROOM: Final = 32
 """Pieces that are in memory at once while they arrive."""
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,8 @@ class Staging(ResultFiles):
         self._room = Room(room)
         self._pieces = Pieces(self._opened, prefix=prefix, size=piece, pause=pause)
         self._notes = notes or Notes(store)
+        self._store = store
+        self._is_claimed = False
         self._exits = AsyncExitStack()
         self._bucket: Bucket | None = None
 
@@ -122,13 +124,34 @@ class Staging(ResultFiles):
 
     async def settle(self, token: str) -> None:
         """Remove the note of a set that is saved by now; raises StoreError, also if the set was given up."""
-        if self._notes.of(token) is not None:
+        if self._notes.of(token) is None:
+            return
+        try:
+            await self._require_claimed()
             await self._notes.settle(token)
+        finally:  # if it failed, `tidy` finds out what has become of the set
+            self._notes.forget(token)
+
+    async def _require_claimed(self) -> None:
+        """As long as there was no result set, another process may have started with another bucket; now there is one."""
+        if not self._is_claimed:
+            own = await self._store.get(SPOOLS, "", "own")
+            if own is not None and own.data["id"] != self._id:
+                logger.error(
+                    "another process has this store with another staging bucket, or prefix: restart with the same"
+                )
+                raise StoreError("the files could not be stored: others keep theirs elsewhere")
+            self._is_claimed = True
 
     async def release(self, token: str, files: Sequence[SpooledFile]) -> None:
         """Remove the pieces of a set; raises StoreError."""
         count = Layout(file.size for file in files).pieces(self._pieces.size)
         await self._pieces.delete(_checked(token), range(count))
+
+    async def disown(self, token: str, files: Sequence[SpooledFile], *, account: str, collection_id: str) -> None:
+        """Note a set again as one that is arriving, in a process that is gone; raises StoreError."""
+        count = Layout(file.size for file in files).pieces(self._pieces.size)
+        await self._notes.disown(_checked(token), Note(account, collection_id, count))
 
     async def remove(self, token: str) -> None:
         """Leave what has arrived here of a set to `tidy`: that its document could not be saved may turn out to be wrong."""

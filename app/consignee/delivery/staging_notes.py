@@ -94,6 +94,15 @@ class Notes:
                 with suppress(Conflict):  # whoever took it for dead removes it
                     await self._store.remove(KIND, "", token, replaces=note.revision)
 
+    async def disown(self, token: str, note: Note) -> None:
+        """Leave a set to `tidy` of which there may be no document any more; raises StoreError."""
+        self.forget(token)
+        while True:
+            noted = await self._store.get(KIND, "", token)
+            with suppress(Conflict):  # who judges it does that now
+                await self._store.save(KIND, "", token, note.data(), replaces=noted.revision if noted else 0)
+                return
+
     def forget(self, token: str) -> None:
         """Leave what there is of a set to `tidy`."""
         self._own.pop(token, None)

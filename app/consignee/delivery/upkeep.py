@@ -21,6 +21,7 @@ from consignee.store import Document, Store
 _AT_ONCE: Final = 200
 """How many are looked at before others get their turn."""
 
+Chore = Callable[[], Awaitable[None]]
 Needed = Callable[[str, str], Awaitable[bool]]
 """Whether a result set, by account and id, is still needed."""
 
@@ -70,8 +71,12 @@ class Upkeep:
         """Note a result set that was taken in."""
         self._expiries[result_set.account, result_set.id] = result_set.expires_at
 
-    async def finish(self) -> None:
-        """Finish what processes left that ended in the middle; raises StoreError. Alone, `open` does most of that."""
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What finishes what processes left that ended in the middle; raises StoreError. Alone, `open` does most of that."""
+        return (self._tidy_files,)
+
+    async def _tidy_files(self) -> None:
         await self._files.tidy(self._is_named)
 
     async def _is_named(self, account: str, collection_id: str, token: str) -> bool:
@@ -149,9 +154,22 @@ class Upkeep:
         await self.forget(account, place)
         return True
 
+    async def take_back(self, result_set: ResultSet) -> None:
+        """Remove a result set that was saved just now; raises Conflict if somebody told of it meanwhile, so that it has to stay.
+
+        Raises StoreError; and while its document is there, so are its files.
+        """
+        account, collection_id = result_set.account, result_set.collection_id
+        await self._files.disown(result_set.token, result_set.files, account=account, collection_id=collection_id)
+        await self._store.remove(KIND, account, result_set.id, replaces=result_set.revision)
+        await self._forget_rest(account, result_set.id, result_set.token)
+
     async def forget(self, account: str, place: str) -> None:
         """Remove a result set, its document first: what else is left of it then belongs to nothing, and is found by that."""
         document = await self._removed(account, place)
+        await self._forget_rest(account, place, document.data["token"] if document else None)
+
+    async def _forget_rest(self, account: str, place: str, token: str | None) -> None:
         self._expiries.pop((account, place), None)
         try:
             await self._deliveries.forget(account, place)
@@ -159,8 +177,8 @@ class Upkeep:
             self.tidy_later()
             raise
         finally:
-            if document is not None:
-                await self._files.remove(document.data["token"])
+            if token is not None:
+                await self._files.remove(token)
 
     async def _removed(self, account: str, place: str) -> Document | None:
         """Remove the document; before that, what of its files is found by it alone."""

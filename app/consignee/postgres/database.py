@@ -185,14 +185,14 @@ class Database:
             except (Unknown, StoreError):
                 if asyncio.get_running_loop().time() > end:
                     raise unknown(self.name) from None
+                await asyncio.sleep(_LAST_PAUSE * self._random())
 
     async def _until_done(self, attempt: Attempt[_T], *, reads: bool = False) -> _T:
         pool = self._opened()
 
         async def step(deadline: float) -> _T:
-            # To a connection that turns out to be silent, a read must leave time for another one.
-            until = (asyncio.get_running_loop().time() + deadline) / 2 if reads else deadline
-            async with pool.lent(deadline, until=until) as session:
+            # If a connection turns out to be silent, a read must have time left for another one.
+            async with pool.lent(deadline, halves=reads) as session:
                 return await _tried(session, attempt)
 
         return await self._patiently(step)

@@ -4,7 +4,7 @@ import asyncio
 from enum import Enum
 from typing import Final
 
-from consignee.errors import StoreError, StoreFull
+from consignee.errors import OutcomeUnknown, StoreError, StoreFull
 
 
 class Kind(Enum):
@@ -61,6 +61,11 @@ def state_of(error: BaseException) -> str:
     return state if isinstance(state, str) else ""
 
 
+def is_full_up(error: BaseException) -> bool:
+    """Whether the server has too many connections for one more."""
+    return state_of(error) == "53300"
+
+
 def is_foreign(error: BaseException) -> bool:
     """Whether the driver or the network raised it, and not what is ours."""
     return isinstance(error, Lost | OSError | asyncio.IncompleteReadError) or type(error).__module__.startswith(
@@ -103,9 +108,9 @@ def told(error: BaseException, name: str) -> StoreError:
     return StoreError(f"the database at {name} failed: {_why(error)}")
 
 
-def unknown(name: str) -> StoreError:
+def unknown(name: str) -> OutcomeUnknown:
     """Return the error for a change of which nobody can tell whether it took effect."""
-    return StoreError(
+    return OutcomeUnknown(
         f"the database at {name} was lost while it committed: whether the change took effect is not known"
     )
 
@@ -116,6 +121,8 @@ def _why(error: BaseException) -> str:
         return f"{why} (SQLSTATE {state})"
     if isinstance(error, TimeoutError):
         return "it does not answer in time"
+    if isinstance(error, FileNotFoundError | PermissionError) or type(error).__name__ == "ClientConfigurationError":
+        return "what its URL asks for is not to be had, such as that sslmode, or that file of certificates"
     if isinstance(error, OSError):
         return "it can't be reached"
     return "the connection was lost" if kind_of(error) is Kind.AWAY else f"unexpectedly ({type(error).__name__})"

@@ -36,7 +36,11 @@ RENEW: Final = f"""
 UPDATE documents SET data = $5, revision = revision + 1, written = $6 WHERE {_PLACE} AND revision = $4 RETURNING true AS done
 """
 RENEWED: Final = f"SELECT true AS done FROM documents WHERE {_PLACE} AND written = $4"
-REMOVE: Final = f"WITH gone AS (DELETE FROM jobs WHERE {_PLACE}) DELETE FROM documents WHERE {_PLACE}"
+# The row of the job goes first, as it does whenever both change: else two of them may wait for each other.
+REMOVE: Final = (
+    f"WITH gone AS (DELETE FROM jobs WHERE {_PLACE} RETURNING id)"
+    f" DELETE FROM documents WHERE {_PLACE} AND (SELECT count(*) FROM gone) >= 0"
+)
 HOLD: Final = "SELECT hold_lane($1, $2, $3, $4)"
 
 GET: Final = f"{_JOB} AND d.id = $4"

@@ -23,7 +23,7 @@ from consignee.queue.forms import changed, ended, form_of
 from consignee.queue.hints import Hints, Presence
 from consignee.queue.stored import LEASE
 from consignee.store.postgres import PostgresStore
-from consignee.store.record import encode_data
+from consignee.store.rows import encoded, is_text
 
 LOOK_EVERY: Final = 1.0
 """Seconds."""
@@ -184,7 +184,8 @@ class PostgresQueue(Queue):
                 return
 
     async def remove(self, account: str, id: str) -> None:  # noqa: A002
-        await self._database.write(sql.REMOVE, self._kind, account, id, idempotent=True)
+        if is_text(account, id):
+            await self._database.write(sql.REMOVE, self._kind, account, id, idempotent=True)
         self._hints.news.set()
 
     async def get(self, account: str, id: str) -> Job | None:  # noqa: A002
@@ -192,15 +193,15 @@ class PostgresQueue(Queue):
         return None if seen is None else seen.job
 
     async def list(self, account: str, *, prefix: str = "") -> list[Job]:
-        rows = await self._database.fetch(sql.LIST, self._kind, account, self._at(), prefix, prefix + _LAST)
+        rows = await self._asked(sql.LIST, account, self._at(), prefix, prefix + _LAST)
         return [_job(account, row) for row in rows]
 
     async def ids(self, account: str, *, prefix: str = "") -> builtins.list[str]:
         return await self._store.ids(self._kind, account, prefix=prefix)
 
     async def unfinished(self, account: str, *, prefix: str) -> bool:
-        rows = await self._database.fetch(sql.UNFINISHED, self._kind, account, prefix, prefix + _LAST)
-        return bool(rows[0]["found"])
+        rows = await self._asked(sql.UNFINISHED, account, prefix, prefix + _LAST)
+        return bool(rows and rows[0]["found"])
 
     async def census(self) -> Census:
         (row,) = await self._database.fetch(sql.CENSUS, self._kind, self._at())
@@ -226,9 +227,15 @@ class PostgresQueue(Queue):
         return self._look_every if rows[0]["pause"] is None else float(rows[0]["pause"])
 
     async def _look(self, account: str, id: str) -> _Seen | None:  # noqa: A002
-        for row in await self._database.fetch(sql.GET, self._kind, account, self._at(), id):
+        for row in await self._asked(sql.GET, account, self._at(), id):
             return _Seen(_job(account, row), row["revision"], row["token"])
         return None
+
+    async def _asked(self, statement: str, *args: str | float | None) -> builtins.list[Record]:
+        """Return the rows; what could not have been saved is not there."""
+        if not is_text(*(one for one in args if isinstance(one, str))):
+            return []
+        return await self._database.fetch(statement, self._kind, *args)
 
     async def _say(self, statement: str, *args: Any) -> bool:
         rows = await self._database.write(statement, self._kind, *args, idempotent=True)
@@ -241,7 +248,7 @@ class PostgresQueue(Queue):
         form: Data = form_of(changed(job, data=data))
         if self._dress is not None:
             form = self._dress(job.account, job.id, form)
-        return changed(job, data=form["data"]), encode_data(form)
+        return changed(job, data=form["data"]), encoded(job.account, job.id, form)
 
     def _at(self) -> float | None:
         return None if self._now is None else self._now()

@@ -108,7 +108,7 @@ class Saving:
         if rows and rows[0]["written"] == self.token:
             return
         revision = rows[0]["revision"] if rows else 0
-        if self.asked and 0 < self.replaces < revision:
+        if self.asked and revision > self.replaces + 1:  # what has the next one would be ours
             raise Doubtful
         judge(revision, replaces=self.replaces)
         judge(-2, replaces=self.replaces)  # it was as expected again a moment later

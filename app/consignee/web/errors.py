@@ -10,6 +10,7 @@ from consignee.errors import (
     ConsigneeError,
     InvalidRequest,
     MissingExtra,
+    OutcomeUnknown,
     RateLimited,
     StoreFull,
     VerificationFailed,
@@ -57,6 +58,10 @@ MISSING: Final = (
     "pip install 'consignee[{}]'"
 )
 FULL: Final = "There is no room left on the service's disk; nothing was changed. Reading and deleting still work."
+UNKNOWN: Final = (
+    "The service lost its database while that made the change, which may be there or not: look, or repeat the request with"
+    " the same Idempotency-Key."
+)
 
 _OF_BODY: Final = frozenset({"Content-Type", "Content-Length"})
 
@@ -141,6 +146,8 @@ def _told(error: ConsigneeError) -> str:
     """Return what may be said of the reason why something is unavailable."""
     if isinstance(error, MissingExtra):
         return MISSING.format(error.extra)
+    if isinstance(error, OutcomeUnknown):
+        return UNKNOWN
     return FULL if isinstance(error, StoreFull) else UNAVAILABLE
 
 

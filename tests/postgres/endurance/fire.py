@@ -55,14 +55,14 @@ class Fire:
         for _ in range(sets):
             await self.upload()
 
-    async def produce_until(self, done: asyncio.Event) -> None:
-        """Upload result sets, a few at once, until that."""
+    async def produce_until(self, done: asyncio.Event, *, at_once: int) -> None:
+        """Upload result sets, so many at once, until that."""
 
         async def go_on() -> None:
             while not done.is_set():
                 await self.upload()
 
-        await asyncio.gather(*(go_on() for _ in range(PRODUCERS)))
+        await asyncio.gather(*(go_on() for _ in range(at_once)))
 
     async def upload(self) -> str:
         """Upload a result set; returns its id once it was acknowledged, and remembers what must become of it."""

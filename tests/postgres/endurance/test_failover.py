@@ -27,6 +27,8 @@ FAILOVERS = int(os.environ.get("FAILOVERS", "1"))
 FSYNC = os.environ.get("FSYNC") == "on"
 SERVERS, WORKERS = 2, 2
 BUCKETS = 2
+PRODUCERS = 4
+"""So few that no backlog grows, behind which what is accepted after a failover would wait."""
 SETTINGS = """\
 retries = ["1s", "1s", "1s", "2s", "2s", "2s", "3s", "3s", "3s", "3s", "3s", "3s"]
 crashes = 1000
@@ -133,7 +135,7 @@ async def test_nothing_acknowledged_is_lost_when_the_primary_is(tmp_path: Path) 
             await fire.aim(BUCKETS)
             async with asyncio.timeout(MOST_SECONDS), asyncio.TaskGroup() as tasks:
                 tasks.create_task(ledger.keep(done))
-                tasks.create_task(fire.produce_until(done))
+                tasks.create_task(fire.produce_until(done, at_once=PRODUCERS))
                 for _ in range(FAILOVERS):
                     await _fail_over(three, fire, times)
                 done.set()

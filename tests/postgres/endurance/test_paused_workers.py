@@ -13,7 +13,7 @@ from .fire import Fire, repeated, twice
 from .fleet import Fleet, fleet
 from .site import STAGING, prepare
 
-PAUSED_DELIVERIES = int(os.environ.get("PAUSED_DELIVERIES", "100"))
+PAUSED_DELIVERIES = int(os.environ.get("PAUSED_DELIVERIES", "80"))
 SERVERS, WORKERS = 1, 3
 BUCKETS = 10
 LEASE = 2

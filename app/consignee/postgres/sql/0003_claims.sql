@@ -24,20 +24,30 @@ BEGIN
 END
 $$;
 
--- Let a lane sleep until it has something to give, and return whether it does: not if somebody is about to give it a job.
+-- Let a lane sleep until it has something to give; return whether it sleeps or gives something now: not if somebody is about
+-- to give it a job.
 CREATE FUNCTION park_lane(of_kind text, of_account text, of_lane text, now double precision) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     its_hold double precision;
     soonest double precision;
+    its_due double precision;
+    hastened boolean := false;
 BEGIN
     SELECT hold INTO its_hold FROM lanes
         WHERE kind = of_kind AND account = of_account AND lane = of_lane FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN false;
     END IF;
-    SELECT turn INTO soonest FROM jobs WHERE kind = of_kind AND account = of_account AND lane = of_lane AND waiting
-        ORDER BY turn, number LIMIT 1;
+    SELECT turn, due INTO soonest, its_due FROM jobs
+        WHERE kind = of_kind AND account = of_account AND lane = of_lane AND waiting ORDER BY turn, number LIMIT 1;
+    IF its_due = 0 AND soonest > now THEN -- the clock was set back: it need not wait for that
+        UPDATE jobs SET turn = now WHERE kind = of_kind AND account = of_account AND id IN (
+            SELECT id FROM jobs WHERE kind = of_kind AND account = of_account AND lane = of_lane AND waiting
+                AND due = 0 AND turn > now FOR UPDATE SKIP LOCKED);
+        hastened := FOUND;
+        soonest := now;
+    END IF;
     IF soonest IS NULL AND its_hold IS NULL THEN
         DELETE FROM lanes WHERE kind = of_kind AND account = of_account AND lane = of_lane;
         RETURN true;
@@ -46,7 +56,7 @@ BEGIN
     IF soonest > now THEN
         UPDATE lanes SET ready = false, wake = soonest WHERE kind = of_kind AND account = of_account AND lane = of_lane;
     END IF;
-    RETURN soonest > now;
+    RETURN soonest > now OR hastened;
 END
 $$;
 
@@ -60,7 +70,8 @@ END
 $$;
 
 -- Choose and lock jobs, at most so many; return them in their order, then the lanes that have nothing to give, without an id,
--- then the accounts that could not give all that they might, without a lane: they are to be left out the next time.
+-- then the accounts that could not give all that they might, or have a job that somebody is at, without a lane: they are to be
+-- left out the next time. `without` are such accounts, `unless` lanes that somebody is about to give a job.
 --
 -- No table is joined but by LATERAL, so that each is searched by a key whatever the planner takes its size to be.
 --
@@ -68,7 +79,7 @@ $$;
 -- that have least are filled up to one level. In an account, `places` are its lanes in the order of their turns, and `found`
 -- the jobs that each can give. Leases are counted before lanes and jobs are looked at, so that what ends meanwhile counts still.
 CREATE FUNCTION choose_jobs(
-    of_kind text, wanted integer, each integer, of_account integer, now double precision, without text[]
+    of_kind text, wanted integer, each integer, of_account integer, now double precision, without text[], unless text[]
 ) RETURNS TABLE (account text, lane text, id text, hold double precision) LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 BEGIN
@@ -97,8 +108,8 @@ before (account) AS (
 ),
 ring AS MATERIALIZED (
     SELECT account, row_number() OVER () AS place FROM (
-        SELECT account FROM behind WHERE account IS NOT NULL
-        UNION ALL SELECT account FROM before WHERE account <= (SELECT last FROM bounds)
+        SELECT account FROM behind WHERE account IS NOT NULL AND account <> ALL (without)
+        UNION ALL SELECT account FROM before WHERE account <= (SELECT last FROM bounds) AND account <> ALL (without)
         LIMIT (SELECT most FROM bounds)
     ) AS cycle
 ),
@@ -106,7 +117,7 @@ able AS (
     SELECT * FROM (
         SELECT account, place, (SELECT count(*)::integer FROM jobs
             WHERE kind = of_kind AND account = ring.account AND NOT waiting) AS has
-        FROM ring WHERE account <> ALL (without) OFFSET 0
+        FROM ring OFFSET 0
     ) AS counted WHERE has < of_account
 ),
 sums AS (
@@ -132,11 +143,13 @@ places AS MATERIALIZED (
     CROSS JOIN LATERAL (
         (SELECT 1 AS side, lane, hold, 0 AS leased FROM lanes
             WHERE kind = of_kind AND account = quotas.account AND ready AND lane > quotas.last
+            AND (unless = '{}' OR account || chr(1) || lane <> ALL (unless))
             AND (SELECT true FROM jobs WHERE kind = of_kind AND account = quotas.account AND lane = lanes.lane
                 AND NOT waiting LIMIT 1) IS NULL ORDER BY lane LIMIT quotas.quota)
         UNION ALL
         (SELECT 2, lane, hold, 0 FROM lanes
             WHERE kind = of_kind AND account = quotas.account AND ready AND lane <= quotas.last
+            AND (unless = '{}' OR account || chr(1) || lane <> ALL (unless))
             AND (SELECT true FROM jobs WHERE kind = of_kind AND account = quotas.account AND lane = lanes.lane
                 AND NOT waiting LIMIT 1) IS NULL ORDER BY lane LIMIT quotas.quota)
         UNION ALL
@@ -145,7 +158,8 @@ places AS MATERIALIZED (
                 WHERE kind = of_kind AND account = quotas.account AND NOT waiting GROUP BY lane HAVING count(*) < each
             ) AS begun
             CROSS JOIN LATERAL (SELECT hold FROM lanes
-                WHERE kind = of_kind AND account = quotas.account AND lane = begun.lane AND ready AND hold IS NULL OFFSET 0
+                WHERE kind = of_kind AND account = quotas.account AND lane = begun.lane AND ready AND hold IS NULL
+                AND (unless = '{}' OR account || chr(1) || lane <> ALL (unless)) OFFSET 0
             ) AS its_lane ORDER BY leased, lane LIMIT quotas.quota)
         LIMIT quotas.quota
     ) AS open
@@ -168,7 +182,7 @@ chosen AS MATERIALIZED (
 locked AS (
     SELECT chosen.* FROM chosen CROSS JOIN LATERAL (
         SELECT FROM jobs WHERE kind = of_kind AND account = chosen.account AND id = chosen.id AND waiting IS NOT FALSE
-            FOR UPDATE SKIP LOCKED
+            AND turn <= now FOR UPDATE SKIP LOCKED -- it may have been put off since
     ) AS its_row
 )
 SELECT account, lane, id, hold FROM (
@@ -177,6 +191,7 @@ SELECT account, lane, id, hold FROM (
     UNION ALL SELECT account, NULL, NULL, NULL, wanted + 2 FROM quotas WHERE account NOT IN (
         SELECT account FROM found GROUP BY account
         HAVING count(id) >= min(quota) OR bool_or(id IS NULL AND (room > 0 OR hold > now)))
+    UNION ALL SELECT account, NULL, NULL, NULL, wanted + 2 FROM chosen WHERE nth NOT IN (SELECT nth FROM locked)
 ) AS all_of_them ORDER BY nth;
 END
 $$;
@@ -195,6 +210,7 @@ DECLARE
     claimed integer := 0;
     moved boolean := true;
     without text[] := '{}';
+    unless text[] := '{}';
     accounts text[] := '{}';
     lanes_of_them text[] := '{}';
     one record;
@@ -211,7 +227,7 @@ BEGIN
     share := share_of_account(of_kind, of_account, now, lasting);
     WHILE moved AND claimed < wanted LOOP
         moved := false;
-        FOR one IN SELECT * FROM choose_jobs(of_kind, wanted - claimed, each, share, now, without) LOOP
+        FOR one IN SELECT * FROM choose_jobs(of_kind, wanted - claimed, each, share, now, without, unless) LOOP
             moved := true;
             IF one.id IS NOT NULL THEN
                 UPDATE jobs SET attempt = attempt + 1, crashes = CASE WHEN lease IS NULL THEN 0 ELSE crashes + 1 END,
@@ -229,8 +245,10 @@ BEGIN
                     UPDATE lanes SET probe = one.id
                         WHERE kind = of_kind AND account = one.account AND lane = one.lane AND hold = one.hold;
                 END IF;
-            ELSIF one.lane IS NULL OR NOT park_lane(of_kind, one.account, one.lane, now) THEN
+            ELSIF one.lane IS NULL THEN
                 without := without || one.account;
+            ELSIF NOT park_lane(of_kind, one.account, one.lane, now) THEN
+                unless := unless || (one.account || chr(1) || one.lane);
             END IF;
         END LOOP;
     END LOOP;

@@ -45,12 +45,12 @@ test-pythons: $(STAMP)
 # The console in Debian's Chromium, which root gets by apt.
 test-browser: $(BROWSER_STAMP)
 	@tests/browser/chromium
-	@$(BIN)/pytest --no-cov -p no:cacheprovider -m browser -n $(WORKERS) --dist loadfile tests/browser
+	@$(BIN)/pytest --no-cov -o cache_dir=.pytest_cache/browser -m browser -n $(WORKERS) --dist loadfile $(AGAIN) tests/browser
 
 # On a PostgreSQL server of the tests' own, which runs as nobody; root gets its programs by apt.
 test-postgres: $(STAMP)
 	@tests/postgres/programs
-	@$(BIN)/pytest --no-cov -p no:cacheprovider -m postgres -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/postgres
+	@$(BIN)/pytest --no-cov -o cache_dir=.pytest_cache/postgres -m postgres -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(AGAIN) tests/postgres
 
 # Every screen, light, dark and narrow, into SCREENSHOTS; those that the documentation shows into docs/images.
 SCREENSHOTS ?= build/screenshots

@@ -71,7 +71,8 @@ class Replicas:
         """End them and remove all of it."""
         for node in self.nodes:
             node.kill()
-            shutil.rmtree(node.directory)
+        for node in self.nodes:
+            shutil.rmtree(node.directory, ignore_errors=True)  # after a failure, a copy may still be going on there
 
 
 def _conninfo(nodes: Sequence[Node]) -> str:

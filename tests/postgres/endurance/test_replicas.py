@@ -25,8 +25,8 @@ async def _write(url: Secret, acknowledged: list[int], done: asyncio.Event) -> N
                 number += 1
                 await connection.execute("INSERT INTO rows VALUES ($1)", number)
                 acknowledged.append(number)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection.terminate()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+            connection.terminate()  # the last of these is what the driver makes of a loss at some moments
         else:
             await connection.close()
 

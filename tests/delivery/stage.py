@@ -90,8 +90,8 @@ class Stage:
     def staging(self, **options: Any) -> Staging:
         """Return what one process has, not open yet."""
         notes = Notes(self.store, clock=lambda: self.time)
-        own: dict[str, Any] = {"piece": PIECE, "pause": 0.0, "prefix": "area/one", "notes": notes, "place": "shelf"}
-        return Staging(self._opened, self.store, **own | options)
+        own: dict[str, Any] = {"place": "shelf", "prefix": "area/one", "room": 32, "piece": PIECE, "pause": 0.0}
+        return Staging(self._opened, self.store, **own | {"notes": notes} | options)
 
     @asynccontextmanager
     async def process(self, **options: Any) -> AsyncIterator[Staging]:

@@ -14,6 +14,7 @@ from consignee.postgres.migrations import migrate
 from consignee.secret import Secret
 from consignee.store.postgres import PostgresStore
 from postgres.cluster import BINARIES, Cluster, running
+from postgres.cutting import Proxy, proxy
 
 HERE: Final = Path(__file__).parent
 TEMPLATE: Final = "migrated"
@@ -82,6 +83,28 @@ async def database(url: Secret) -> AsyncIterator[Database]:
 async def store(url: Secret) -> AsyncIterator[PostgresStore]:
     """An open, empty store."""
     store = PostgresStore(Database(url))
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def line(cluster: Cluster) -> AsyncIterator[Proxy]:
+    """What lies between the server and who takes `line_url`."""
+    async with proxy(cluster.port) as line:
+        yield line
+
+
+@pytest.fixture
+def line_url(cluster: Cluster, url: Secret, line: Proxy) -> Secret:
+    """The URL of the same database, through the proxy."""
+    return cluster.url(url.reveal().rpartition("/")[2], port=line.port)
+
+
+@pytest.fixture
+async def line_store(line_url: Secret) -> AsyncIterator[PostgresStore]:
+    """A store with one connection, through the proxy."""
+    store = PostgresStore(Database(line_url, timeout=10, most=1, random=lambda: 0.0))
     await store.open()
     yield store
     await store.close()

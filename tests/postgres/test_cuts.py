@@ -12,7 +12,7 @@ from consignee.postgres.session import Connection
 from consignee.secret import Secret
 from consignee.store.postgres import PostgresStore
 from postgres.cluster import Cluster
-from postgres.cutting import Lost, Proxy, proxy
+from postgres.cutting import Lost, Proxy
 
 KIND = "destinations"
 JOB = {"job": {"lane": "l", "attempt": 0, "crashes": 0, "due": 5.0, "lease": None}, "data": {}}
@@ -21,20 +21,9 @@ MOST = 40
 
 
 @pytest.fixture
-async def line(cluster: Cluster) -> AsyncIterator[Proxy]:
-    """What lies between the store and the server."""
-    async with proxy(cluster.port) as line:
-        yield line
-
-
-@pytest.fixture
-async def store(cluster: Cluster, url: Secret, line: Proxy) -> AsyncIterator[PostgresStore]:
+def store(line_store: PostgresStore) -> PostgresStore:
     """A store with one connection, through the proxy; another kind has been saved, and two documents of this."""
-    name = url.reveal().rpartition("/")[2]
-    store = PostgresStore(Database(cluster.url(name, port=line.port), timeout=10, most=1, random=lambda: 0.0))
-    await store.open()
-    yield store
-    await store.close()
+    return line_store
 
 
 async def created(store: PostgresStore) -> None:

@@ -11,7 +11,7 @@ from consignee.postgres.database import Database
 from consignee.postgres.holding import held
 from consignee.secret import Secret
 from postgres.cluster import Cluster, free_port
-from postgres.cutting import Proxy, proxy
+from postgres.cutting import Proxy
 
 ALIVE = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^LISTEN'"
@@ -19,17 +19,9 @@ LOCKS = "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND gran
 
 
 @pytest.fixture
-async def line(cluster: Cluster) -> AsyncIterator[Proxy]:
-    """What lies between a database and the server."""
-    async with proxy(cluster.port) as line:
-        yield line
-
-
-@pytest.fixture
-async def through(cluster: Cluster, url: Secret, line: Proxy) -> AsyncIterator[Database]:
+async def through(line_url: Secret) -> AsyncIterator[Database]:
     """The database, through the proxy."""
-    name = url.reveal().rpartition("/")[2]
-    database = Database(cluster.url(name, port=line.port), timeout=2)
+    database = Database(line_url, timeout=2)
     await database.open()
     yield database
     await database.close()

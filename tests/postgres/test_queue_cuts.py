@@ -1,6 +1,6 @@
 """A connection that is cut at any point of what is said to the queue: it counts once, and whoever said it is told the truth."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -11,7 +11,7 @@ from consignee.queue.postgres import PostgresQueue
 from consignee.secret import Secret
 from consignee.store.postgres import PostgresStore
 from postgres.cluster import Cluster
-from postgres.cutting import Lost, Proxy, proxy
+from postgres.cutting import Lost, Proxy
 from queues.claiming import EACH, LEASE, START, Clock, filled
 
 KIND = "jobs"
@@ -20,22 +20,11 @@ MOST = 30
 
 
 @pytest.fixture
-async def line(cluster: Cluster) -> AsyncIterator[Proxy]:
-    """What lies between the queue and the server."""
-    async with proxy(cluster.port) as line:
-        yield line
-
-
-@pytest.fixture
-async def queue(cluster: Cluster, url: Secret, line: Proxy) -> AsyncIterator[PostgresQueue]:
+async def queue(line_store: PostgresStore) -> PostgresQueue:
     """A queue with one connection, through the proxy."""
-    name = url.reveal().rpartition("/")[2]
-    store = PostgresStore(Database(cluster.url(name, port=line.port), timeout=10, most=1, random=lambda: 0.0))
-    await store.open()
-    queue = PostgresQueue(store, KIND, now=Clock(), lease=LEASE, dress=lambda account, id_, form: form)
+    queue = PostgresQueue(line_store, KIND, now=Clock(), lease=LEASE, dress=lambda account, id_, form: form)
     await queue.open()
-    yield queue
-    await store.close()
+    return queue
 
 
 async def begun(queue: PostgresQueue) -> Job:

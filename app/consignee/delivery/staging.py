@@ -13,7 +13,6 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
 
 from consignee.delivery.claiming import SPOOLS, STAGED
 from consignee.delivery.file_names import Names
@@ -28,9 +27,6 @@ from consignee.ending import to_its_end
 from consignee.errors import StoreError, StoreUnusable
 from consignee.providers.base import Bucket
 from consignee.store import Store
-
-ROOM: Final = 32
-"""Pieces that are in memory at once while they arrive."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +43,11 @@ class Staging(ResultFiles):
         store: Store,
         *,
         place: str,
+        room: int,
         prefix: str = "",
         random: Callable[[int], bytes] = os.urandom,
         most_files: int = 10_000,
         most_bytes: int | None = None,
-        room: int = ROOM,
         piece: int = PIECE_BYTES,
         notes: Notes | None = None,
         pause: float = 0.5,
